@@ -1,0 +1,296 @@
+//! The gap meter: exact integrals of a pool's counts over time.
+//!
+//! It is event-driven. Between two events the counts stand still, so each
+//! interval adds a product, and nothing is ever sampled.
+
+use std::time::Duration;
+
+use crate::clock::Instant;
+
+/// What a pool's counts are at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counts {
+    /// Slots that may be held at once.
+    pub cap: u32,
+    /// Slots held. Above `cap` only while a lowered cap drains.
+    pub in_flight: u32,
+    /// Requests that wait at the gate.
+    pub waiting: u64,
+    /// Requests that wait to be tried again and hold no slot.
+    pub backoff: u64,
+    /// Work declared but not yet submitted.
+    pub backlog: u64,
+}
+
+/// Why slots stood idle while work waited.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum GapCause {
+    /// A request waits at the gate though a slot is free: the slot was handed
+    /// to a task that has not run yet. The executor is blocked.
+    Wakeup,
+    /// The work waits in retry back-off.
+    Backoff,
+    /// The work was declared and never submitted.
+    Orchestration,
+}
+
+impl Counts {
+    /// All that has work and no slot: waiting, in back-off, or in the backlog.
+    #[must_use]
+    pub fn queue_depth(&self) -> u64 {
+        self.waiting.saturating_add(self.backoff).saturating_add(self.backlog)
+    }
+
+    /// The slots that nothing holds; zero above a lowered cap.
+    #[must_use]
+    pub fn free(&self) -> u32 {
+        self.cap.saturating_sub(self.in_flight)
+    }
+
+    /// Why there is a gap now; absent when there is none.
+    #[must_use]
+    pub fn gap(&self) -> Option<GapCause> {
+        if self.free() == 0 || self.queue_depth() == 0 {
+            None
+        } else if self.waiting > 0 {
+            Some(GapCause::Wakeup)
+        } else if self.backoff > 0 {
+            Some(GapCause::Backoff)
+        } else {
+            Some(GapCause::Orchestration)
+        }
+    }
+}
+
+/// Integrals over a window of time, in nanoseconds or slot-nanoseconds.
+///
+/// Sums of slot-time outgrow 64 bits within hours at the largest cap, hence
+/// 128 of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    window: u128,
+    backlog: u128,
+    wakeup: u128,
+    backoff: u128,
+    orchestration: u128,
+    cap_slots: u128,
+    busy_slots: u128,
+    gap_slots: u128,
+    lost_slots: u128,
+    idle_slots: u128,
+    over_slots: u128,
+}
+
+impl Totals {
+    fn add(&mut self, counts: &Counts, elapsed: Duration) {
+        let time = elapsed.as_nanos();
+        if time == 0 {
+            return;
+        }
+        let free = u128::from(counts.free());
+        let queued = u128::from(counts.queue_depth());
+        self.window += time;
+        self.cap_slots += time * u128::from(counts.cap);
+        self.busy_slots += time * u128::from(counts.in_flight);
+        self.over_slots += time * u128::from(counts.in_flight.saturating_sub(counts.cap));
+        if queued > 0 {
+            self.backlog += time;
+        }
+        match counts.gap() {
+            Some(GapCause::Wakeup) => self.wakeup += time,
+            Some(GapCause::Backoff) => self.backoff += time,
+            Some(GapCause::Orchestration) => self.orchestration += time,
+            None => {
+                self.idle_slots += time * free;
+                return;
+            }
+        }
+        self.gap_slots += time * free;
+        self.lost_slots += time * free.min(queued);
+    }
+
+    fn minus(&self, earlier: &Self) -> Self {
+        Self {
+            window: self.window.saturating_sub(earlier.window),
+            backlog: self.backlog.saturating_sub(earlier.backlog),
+            wakeup: self.wakeup.saturating_sub(earlier.wakeup),
+            backoff: self.backoff.saturating_sub(earlier.backoff),
+            orchestration: self.orchestration.saturating_sub(earlier.orchestration),
+            cap_slots: self.cap_slots.saturating_sub(earlier.cap_slots),
+            busy_slots: self.busy_slots.saturating_sub(earlier.busy_slots),
+            gap_slots: self.gap_slots.saturating_sub(earlier.gap_slots),
+            lost_slots: self.lost_slots.saturating_sub(earlier.lost_slots),
+            idle_slots: self.idle_slots.saturating_sub(earlier.idle_slots),
+            over_slots: self.over_slots.saturating_sub(earlier.over_slots),
+        }
+    }
+
+    /// The length of the window.
+    #[must_use]
+    pub fn window_time(&self) -> Duration {
+        duration(self.window)
+    }
+
+    /// Time with `queue_depth > 0`.
+    #[must_use]
+    pub fn backlog_time(&self) -> Duration {
+        duration(self.backlog)
+    }
+
+    /// Time with `queue_depth > 0 && in_flight < cap`: the sum over all causes.
+    #[must_use]
+    pub fn gap_time(&self) -> Duration {
+        duration(self.wakeup + self.backoff + self.orchestration)
+    }
+
+    /// The part of [`gap_time`](Self::gap_time) that has this cause.
+    #[must_use]
+    pub fn gap_time_of(&self, cause: GapCause) -> Duration {
+        duration(match cause {
+            GapCause::Wakeup => self.wakeup,
+            GapCause::Backoff => self.backoff,
+            GapCause::Orchestration => self.orchestration,
+        })
+    }
+
+    /// `gap_time / window_time`, in 0..=1; absent for an empty window.
+    #[must_use]
+    pub fn gap_fraction(&self) -> Option<f64> {
+        ratio(self.gap_time(), self.window_time())
+    }
+
+    /// `gap_time / backlog_time`, in 0..=1: of the time in which work waited,
+    /// how much was not at the cap. Absent where nothing ever waited.
+    #[must_use]
+    pub fn gap_share(&self) -> Option<f64> {
+        ratio(self.gap_time(), self.backlog_time())
+    }
+
+    /// Slot-time: `∫ cap`.
+    #[must_use]
+    pub fn cap_slot_time(&self) -> Duration {
+        duration(self.cap_slots)
+    }
+
+    /// Slot-time: `∫ in_flight`.
+    #[must_use]
+    pub fn busy_slot_time(&self) -> Duration {
+        duration(self.busy_slots)
+    }
+
+    /// Slot-time that stood idle in the gap: `∫ (cap - in_flight)` over it.
+    #[must_use]
+    pub fn gap_slot_time(&self) -> Duration {
+        duration(self.gap_slots)
+    }
+
+    /// Slot-time that a perfect scheduler would have used:
+    /// `∫ min(queue_depth, cap - in_flight)` over the gap.
+    #[must_use]
+    pub fn lost_slot_time(&self) -> Duration {
+        duration(self.lost_slots)
+    }
+
+    /// Slot-time of free slots while nothing waited.
+    #[must_use]
+    pub fn idle_slot_time(&self) -> Duration {
+        duration(self.idle_slots)
+    }
+
+    /// Slot-time in flight above a cap that was lowered.
+    #[must_use]
+    pub fn over_slot_time(&self) -> Duration {
+        duration(self.over_slots)
+    }
+}
+
+/// The counts at one instant and the integrals from the meter's start up to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    /// When it was taken.
+    pub at: Instant,
+    /// The counts as they stood.
+    pub counts: Counts,
+    /// The integrals since the meter started, the running interval included.
+    pub totals: Totals,
+}
+
+impl Reading {
+    /// The integrals of the window from `earlier`, a reading of the same
+    /// meter, to this one.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Totals {
+        self.totals.minus(&earlier.totals)
+    }
+}
+
+/// Integrates [`Counts`] over time, event by event.
+///
+/// It stands alone and knows neither requests nor locks: whoever owns the
+/// counts tells it of each change, in the order of time.
+///
+/// ```
+/// use std::time::Duration;
+/// use tower_tps::{clock::Instant, gate::{Counts, GapMeter}};
+///
+/// let start = Instant::now();
+/// let mut meter = GapMeter::new(
+///     Counts { cap: 2, in_flight: 1, waiting: 0, backoff: 0, backlog: 5 },
+///     start,
+/// );
+/// let later = start.after(Duration::from_secs(3)).expect("in range");
+/// meter.update(later, |counts| counts.backlog = 0);
+/// assert_eq!(meter.reading(later).totals.gap_time(), Duration::from_secs(3));
+/// ```
+#[derive(Clone, Debug)]
+pub struct GapMeter {
+    counts: Counts,
+    at: Instant,
+    totals: Totals,
+}
+
+impl GapMeter {
+    /// A meter that starts at `at` with these counts.
+    #[must_use]
+    pub fn new(counts: Counts, at: Instant) -> Self {
+        Self { counts, at, totals: Totals::default() }
+    }
+
+    /// The counts as they stand.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Closes the interval that ends at `at`, then changes the counts.
+    ///
+    /// An instant before the last event counts as that event's: the integrals
+    /// never run backwards.
+    pub fn update(&mut self, at: Instant, change: impl FnOnce(&mut Counts)) {
+        self.totals.add(&self.counts, at.since(self.at));
+        self.at = self.at.max(at);
+        change(&mut self.counts);
+    }
+
+    /// The integrals up to `at`, the running interval included.
+    #[must_use]
+    pub fn reading(&self, at: Instant) -> Reading {
+        let mut totals = self.totals;
+        totals.add(&self.counts, at.since(self.at));
+        Reading { at: self.at.max(at), counts: self.counts, totals }
+    }
+}
+
+fn duration(nanos: u128) -> Duration {
+    const NANOS: u128 = 1_000_000_000;
+    // The remainder is below 10^9, so only the seconds can be too many.
+    match u64::try_from(nanos / NANOS) {
+        Ok(secs) => Duration::new(secs, (nanos % NANOS) as u32),
+        Err(_) => Duration::MAX,
+    }
+}
+
+fn ratio(part: Duration, whole: Duration) -> Option<f64> {
+    (!whole.is_zero()).then(|| part.as_secs_f64() / whole.as_secs_f64())
+}

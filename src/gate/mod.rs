@@ -1,0 +1,222 @@
+//! The gate: a semaphore that keeps books.
+//!
+//! It admits at most `cap` requests at once, first come first served, and
+//! counts exactly who holds a slot and who waits. A [`GapMeter`] under the same
+//! lock integrates those counts, so that the time in which a slot was free
+//! while work waited is known to the nanosecond. Nothing here knows HTTP.
+//!
+//! A request *arrives* with [`Gate::acquire`], which takes its place in the
+//! queue then and there. It is *in flight* from the moment its own task resumes
+//! with the slot until the [`Slot`] is released or dropped: a slot that was
+//! handed to a task which does not run shows as a gap.
+
+mod acquire;
+mod backlog;
+mod meter;
+mod slot;
+mod state;
+mod sync;
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use self::acquire::{Acquire, Refusal, Refused};
+pub use self::backlog::{Backlog, Backoff, Items};
+pub use self::meter::{Counts, GapCause, GapMeter, Reading, Totals};
+pub use self::slot::{Departure, Slot};
+
+use self::state::{After, State};
+use self::sync::{Mutex, Semaphore};
+
+/// A cap-limited gate with an exact account of its slots and its queue. Cheap
+/// to clone; all clones are the same gate.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// use tower_tps::gate::Gate;
+///
+/// let gate = Gate::new(2).expect("2 is a valid cap");
+/// let slot = gate.acquire().await.expect("no bound on the queue is set");
+/// assert_eq!(gate.reading().counts.in_flight, 1);
+/// drop(slot);
+/// assert_eq!(gate.reading().counts.in_flight, 0);
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct Gate {
+    inner: Arc<Inner>,
+}
+
+/// Settings of a [`Gate`].
+#[derive(Clone, Debug)]
+pub struct Builder {
+    cap: u32,
+    max_queue: Option<u64>,
+    queue_timeout: Option<Duration>,
+}
+
+/// A cap outside 1..=[`Gate::MAX_CAP`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidCap(u32);
+
+/// How many requests have come to a gate, and how many have left it.
+///
+/// At every instant `arrivals == ended + in_flight + waiting`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrivals {
+    /// All calls of [`Gate::acquire`].
+    pub arrivals: u64,
+    /// Those that released their slot, gave up, or were refused.
+    pub ended: u64,
+}
+
+#[derive(Debug)]
+struct Inner {
+    semaphore: Arc<Semaphore>,
+    state: Mutex<State>,
+    max_queue: Option<u64>,
+    queue_timeout: Option<Duration>,
+}
+
+// === impl Gate ===
+
+impl Gate {
+    /// The largest cap: 2^20 slots.
+    pub const MAX_CAP: u32 = 1 << 20;
+
+    /// A gate of `cap` slots, with no bound on its queue.
+    ///
+    /// # Errors
+    /// [`InvalidCap`] when `cap` is not in 1..=[`MAX_CAP`](Self::MAX_CAP).
+    pub fn new(cap: u32) -> Result<Self, InvalidCap> {
+        Self::builder(cap).build()
+    }
+
+    /// Settings for a gate of `cap` slots.
+    #[must_use]
+    pub fn builder(cap: u32) -> Builder {
+        Builder { cap, max_queue: None, queue_timeout: None }
+    }
+
+    /// Arrives now: holds a slot at once if one is free and nobody waits, else
+    /// takes the last place in the queue. The future resolves to the slot.
+    ///
+    /// Unlike most futures it stands in the queue before it is first polled.
+    ///
+    /// # Errors
+    /// The future resolves to a [`Refusal`] when the queue is full or the wait
+    /// took too long.
+    ///
+    /// # Cancel safety
+    /// Dropping the future leaves the queue at once; a slot that was on its
+    /// way goes to the next in line.
+    pub fn acquire(&self) -> Acquire {
+        Acquire::new(Arc::clone(&self.inner))
+    }
+
+    /// Changes the number of slots. Above a lowered cap nothing new is
+    /// admitted until enough of those in flight have left; none is ended.
+    ///
+    /// # Errors
+    /// [`InvalidCap`] when `cap` is not in 1..=[`MAX_CAP`](Self::MAX_CAP); the
+    /// cap then stays as it was.
+    pub fn set_cap(&self, cap: u32) -> Result<(), InvalidCap> {
+        check(cap)?;
+        let after = self.inner.state.lock().set_cap(cap, |lowered| {
+            // Never more than it was asked for, so it fits.
+            self.inner.semaphore.forget_permits(lowered as usize) as u32
+        });
+        self.inner.finish(after);
+        Ok(())
+    }
+
+    /// Declares `count` pieces of work that are to come and are not submitted
+    /// yet. They count in `queue_depth` until the guard lets them go.
+    pub fn backlog(&self, count: u64) -> Backlog {
+        Backlog::new(Arc::clone(&self.inner), count)
+    }
+
+    /// Marks one request that holds no slot as waiting to be tried again. It
+    /// counts in `queue_depth` while the guard lives.
+    pub fn backoff(&self) -> Backoff {
+        Backoff::new(Arc::clone(&self.inner))
+    }
+
+    /// The counts and integrals at this moment, all of one instant.
+    #[must_use]
+    pub fn reading(&self) -> Reading {
+        self.inner.state.lock().reading()
+    }
+
+    /// How many arrived and how many of them have ended.
+    #[must_use]
+    pub fn arrivals(&self) -> Arrivals {
+        let (arrivals, ended) = self.inner.state.lock().arrivals();
+        Arrivals { arrivals, ended }
+    }
+}
+
+fn check(cap: u32) -> Result<(), InvalidCap> {
+    if (1..=Gate::MAX_CAP).contains(&cap) { Ok(()) } else { Err(InvalidCap(cap)) }
+}
+
+// === impl Builder ===
+
+impl Builder {
+    /// Refuses an arrival that would have to wait when this many already do.
+    /// 0 means that nobody waits. Without it the queue is unbounded.
+    #[must_use]
+    pub fn max_queue(mut self, waiting: u64) -> Self {
+        self.max_queue = Some(waiting);
+        self
+    }
+
+    /// Refuses whoever has waited this long. Needs a tokio runtime with its
+    /// timer on. Without it a request waits for as long as it takes.
+    #[must_use]
+    pub fn queue_timeout(mut self, timeout: Duration) -> Self {
+        self.queue_timeout = Some(timeout);
+        self
+    }
+
+    /// Builds the gate; its meter starts now.
+    ///
+    /// # Errors
+    /// [`InvalidCap`] when the cap is not in 1..=[`Gate::MAX_CAP`].
+    pub fn build(self) -> Result<Gate, InvalidCap> {
+        check(self.cap)?;
+        let inner = Inner {
+            semaphore: Arc::new(Semaphore::new(self.cap as usize)),
+            state: Mutex::new(State::new(self.cap)),
+            max_queue: self.max_queue,
+            queue_timeout: self.queue_timeout,
+        };
+        Ok(Gate { inner: Arc::new(inner) })
+    }
+}
+
+// === impl InvalidCap ===
+
+impl fmt::Display for InvalidCap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a cap of {} is out of range: give 1 to {}", self.0, Gate::MAX_CAP)
+    }
+}
+
+impl std::error::Error for InvalidCap {}
+
+// === impl Inner ===
+
+impl Inner {
+    /// Does what a change of the state left to do. Never under the lock: a
+    /// waker may run code that comes back to the gate.
+    fn finish(&self, after: After) {
+        if after.permits > 0 {
+            self.semaphore.add_permits(after.permits);
+        }
+        if let Some(waker) = after.wake {
+            waker.wake();
+        }
+    }
+}
