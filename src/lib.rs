@@ -1,5 +1,20 @@
-//! Measures how fast an LLM service really streams tokens, and how much
-//! capacity stood idle while work was waiting.
+#![doc = include_str!("../README.md")]
+//!
+//! # How it is built
+//!
+//! Data walks one way: bytes → events → what was generated → timeline → record
+//! → observers. A module imports only from those before it in this list:
+//!
+//! - [`clock`]: instants, and the one anchor to wall time.
+//! - [`outcome`], [`timeline`]: how requests end; the instants and the arithmetic on them. Pure.
+//! - [`gate`]: the semaphore with books, its slots, the backlog, the gap meter. No HTTP.
+//!
+//! Invariants between them: every instant of the gate is read under its one
+//! lock, so the order of instants is the order of events; at every instant
+//! `arrivals == ended + in_flight + waiting`; and
+//! `∫cap == busy + gap + idle − over`, to the nanosecond.
 
 pub mod clock;
 pub mod gate;
+pub mod outcome;
+pub mod timeline;
