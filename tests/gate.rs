@@ -123,9 +123,11 @@ async fn above_a_lowered_cap_nothing_enters() {
     let [first, second, third] = slots;
     drop(first);
     drop(second);
+    assert!(!waiting.is_woken(), "nobody is woken in vain");
     assert_pending!(waiting.poll());
     advance(SECOND).await;
-    assert_eq!(gate.reading().totals.gap_time(), Duration::ZERO);
+    let totals = gate.reading().totals;
+    assert_eq!((totals.gap_time(), totals.over_slot_time()), (Duration::ZERO, Duration::ZERO));
     drop(third);
     assert_ready_ok!(waiting.poll()).release();
     assert_eq!(gate.reading().counts.in_flight, 0);
@@ -153,6 +155,43 @@ async fn a_woken_waiter_obeys_the_lowered_cap() {
     drop(assert_ready_ok!(second.poll()));
     drop(slot);
     assert_eq!(gate.arrivals().ended, 4);
+}
+
+/// A cap that falls and rises back under a full load frees no slot.
+#[tokio::test(start_paused = true)]
+async fn a_cap_that_rises_back_frees_nothing() {
+    let gate = Gate::new(2).unwrap();
+    let slots = [gate.acquire().await.unwrap(), gate.acquire().await.unwrap()];
+    let mut waiting = spawn(gate.acquire());
+    assert_pending!(waiting.poll());
+    gate.set_cap(1).unwrap();
+    advance(SECOND).await;
+    gate.set_cap(2).unwrap();
+    assert!(!waiting.is_woken(), "nobody is woken in vain");
+    assert_eq!(gate.reading().totals.over_slot_time(), SECOND);
+    drop(slots);
+    drop(assert_ready_ok!(waiting.poll()));
+}
+
+/// Who was held back is not overtaken by one that was woken later and runs first.
+#[tokio::test(start_paused = true)]
+async fn who_is_held_back_keeps_its_turn() {
+    let gate = Gate::new(2).unwrap();
+    let one = gate.acquire().await.unwrap();
+    let two = gate.acquire().await.unwrap();
+    let mut first = spawn(gate.acquire());
+    let mut second = spawn(gate.acquire());
+    drop(one);
+    gate.set_cap(1).unwrap();
+    assert_pending!(first.poll());
+    gate.set_cap(2).unwrap();
+    drop(two);
+    gate.set_cap(1).unwrap();
+    assert_pending!(second.poll());
+    let slot = assert_ready_ok!(first.poll());
+    assert_pending!(second.poll());
+    drop(slot);
+    drop(assert_ready_ok!(second.poll()));
 }
 
 /// Above the bound an arrival is refused at once; who waits is not touched.
