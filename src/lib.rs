@@ -16,5 +16,11 @@
 
 pub mod clock;
 pub mod gate;
+pub mod layer;
+pub mod observe;
 pub mod outcome;
+pub mod pool;
+pub mod record;
 pub mod timeline;
+
+pub use self::pool::Pool;

@@ -91,6 +91,19 @@ impl Acquire {
         self.queued_at
     }
 
+    /// What the arrival itself decided, a slot or a refusal, without waiting to
+    /// be polled; absent while the request waits, and once it has resolved.
+    pub fn settled(&mut self) -> Option<Result<Slot, Refusal>> {
+        match std::mem::replace(&mut self.place, Place::Done) {
+            Place::Admitted(slot) => Some(Ok(slot)),
+            Place::Refused(refusal) => Some(Err(refusal)),
+            waiting => {
+                self.place = waiting;
+                None
+            }
+        }
+    }
+
     /// Gives up, as dropping it does, and tells when that was; absent once it
     /// has resolved, or was refused.
     pub fn cancel(&mut self) -> Option<Departure> {

@@ -1,0 +1,19 @@
+//! The Tower middleware: a request is measured from `call` until its body ends,
+//! and holds its slot for as long.
+//!
+//! A request *starts* when `call` receives it: there it takes its place in the
+//! queue, and never in `poll_ready`, where a slot would be parked on idle
+//! clones. It *ends* exactly once: when the gate refuses it, the inner service
+//! fails, the body ends (`None`, trailers, or the end-of-stream hint, after
+//! which a server polls no more) or fails, or the future or the body is dropped.
+//! The upstream's body is dropped before the slot goes back.
+
+mod body;
+mod flight;
+mod future;
+mod refusal;
+mod service;
+
+pub use self::body::ResponseBody;
+pub use self::future::ResponseFuture;
+pub use self::service::{Meter, MeterLayer};
