@@ -8,7 +8,12 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio_test::task::{Spawn, spawn};
 use tower_tps::clock::Instant;
-use tower_tps::gate::{Acquire, Backlog, Backoff, GapCause, Gate, Slot};
+use tower_tps::gate::{Acquire, Backlog, Backoff, Gate, Slot};
+
+#[path = "support/integrals.rs"]
+mod integrals;
+
+use self::integrals::{Change, Integrals, recompute};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -37,77 +42,6 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Resume),
         6 => (1..2_000_000_000u64).prop_map(Step::Advance),
     ]
-}
-
-/// One change of a count at an instant, as the outside saw it.
-#[derive(Clone, Copy)]
-struct Change {
-    at: Instant,
-    cap: i64,
-    in_flight: i64,
-    waiting: i64,
-    backoff: i64,
-    backlog: i64,
-}
-
-impl Change {
-    fn at(at: Instant) -> Self {
-        Self { at, cap: 0, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 }
-    }
-}
-
-#[derive(Debug, Default, PartialEq)]
-struct Integrals {
-    backlog: u128,
-    causes: [u128; 3],
-    gap_slots: u128,
-    lost: u128,
-    cap: u128,
-    busy: u128,
-    idle: u128,
-    over: u128,
-}
-
-/// The definitions, written out over the sorted changes.
-fn recompute(mut changes: Vec<Change>, end: Instant) -> Integrals {
-    changes.sort_by_key(|change| change.at);
-    changes.push(Change::at(end));
-    let mut sums = Integrals::default();
-    let (mut cap, mut in_flight, mut waiting, mut backoff, mut backlog) = (0, 0, 0, 0, 0);
-    let mut last = changes[0].at;
-    for change in changes {
-        let time = change.at.since(last).as_nanos() as i64;
-        let (queue, free) = (waiting + backoff + backlog, (cap - in_flight).max(0));
-        let add = |sum: &mut u128, slots: i64| *sum += u128::try_from(slots * time).unwrap();
-        add(&mut sums.cap, cap);
-        add(&mut sums.busy, in_flight);
-        add(&mut sums.over, (in_flight - cap).max(0));
-        if queue > 0 {
-            add(&mut sums.backlog, 1);
-        }
-        if queue > 0 && free > 0 {
-            let cause = if waiting > 0 {
-                0
-            } else if backoff > 0 {
-                1
-            } else {
-                2
-            };
-            add(&mut sums.causes[cause], 1);
-            add(&mut sums.gap_slots, free);
-            add(&mut sums.lost, free.min(queue));
-        } else {
-            add(&mut sums.idle, free);
-        }
-        last = change.at;
-        cap += change.cap;
-        in_flight += change.in_flight;
-        waiting += change.waiting;
-        backoff += change.backoff;
-        backlog += change.backlog;
-    }
-    assert_eq!((in_flight, waiting, backoff, backlog), (0, 0, 0, 0));
-    sums
 }
 
 /// A gate driven step by step, and the changes that its callers could see.
@@ -257,17 +191,7 @@ proptest! {
             let end = run.gate.reading();
             prop_assert_eq!((end.counts.in_flight, end.counts.queue_depth()), (0, 0));
             let totals = end.totals;
-            let online = Integrals {
-                backlog: totals.backlog_time().as_nanos(),
-                causes: [GapCause::Wakeup, GapCause::Backoff, GapCause::Orchestration]
-                    .map(|cause| totals.gap_time_of(cause).as_nanos()),
-                gap_slots: totals.gap_slot_time().as_nanos(),
-                lost: totals.lost_slot_time().as_nanos(),
-                cap: totals.cap_slot_time().as_nanos(),
-                busy: totals.busy_slot_time().as_nanos(),
-                idle: totals.idle_slot_time().as_nanos(),
-                over: totals.over_slot_time().as_nanos(),
-            };
+            let online = Integrals::of(&totals);
             prop_assert_eq!(&online, &recompute(run.changes, end.at));
             prop_assert_eq!(
                 online.cap + online.over,
