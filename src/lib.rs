@@ -8,6 +8,10 @@
 //! - [`clock`]: instants, and the one anchor to wall time.
 //! - [`outcome`], [`timeline`]: how requests end; the instants and the arithmetic on them. Pure.
 //! - [`gate`]: the semaphore with books, its slots, the backlog, the gap meter. No HTTP.
+//! - [`record`], [`observe`]: what is kept of one request, and who hears of it.
+//! - [`pool`]: the handle that ties the gate and the observers together.
+//! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
+//!   under way. The only room that knows Tower.
 //!
 //! Invariants between them: every instant of the gate is read under its one
 //! lock, so the order of instants is the order of events; at every instant

@@ -5,8 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::HeaderMap;
 use http::response::Parts;
+use http::{HeaderMap, Method};
 
 use super::refusal;
 use crate::clock::Instant;
@@ -50,7 +50,7 @@ enum Place {
 }
 
 impl Flight {
-    pub(super) fn start(pool: Pool, headers: &HeaderMap) -> Box<Self> {
+    pub(super) fn start(pool: Pool, method: &Method, headers: &HeaderMap) -> Box<Self> {
         let mut acquire = pool.gate().acquire();
         let timeline = Timeline::new(acquire.queued_at());
         let request_id = headers
@@ -65,7 +65,8 @@ impl Flight {
             request_id,
             status: None,
             response_bytes: 0,
-            announced: None,
+            // Whatever body answers it, none of it is asked for.
+            announced: (method == Method::HEAD).then_some(0),
         });
         match acquire.settled() {
             Some(decided) => flight.settle(decided),
@@ -113,8 +114,10 @@ impl Flight {
     pub(super) fn headers(&mut self, parts: &Parts, exact_size: Option<u64>) {
         self.timeline.headers_at = Some(Instant::now());
         self.status = Some(parts.status.as_u16());
-        self.announced = exact_size
-            .or_else(|| parts.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok());
+        if self.announced.is_none() {
+            let length = || parts.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+            self.announced = exact_size.or_else(length);
+        }
     }
 
     pub(super) fn chunk(&mut self, bytes: usize) {

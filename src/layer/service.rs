@@ -77,7 +77,7 @@ where
     fn call(&mut self, request: Request<R>) -> Self::Future {
         // No readiness was taken on the inner service, so a plain clone is
         // enough: there is none to move along with it.
-        let flight = Flight::start(self.pool.clone(), request.headers());
+        let flight = Flight::start(self.pool.clone(), request.method(), request.headers());
         ResponseFuture::new(self.inner.clone(), request, flight)
     }
 }
