@@ -404,8 +404,7 @@ async fn refusals_are_responses() {
 async fn an_error_status_is_failed() {
     let (pool, records) = metered(1);
     let inner = service_fn(|_: Request<()>| async {
-        let response = Response::builder().status(500).body(Script::default().hinting());
-        response
+        Response::builder().status(500).body(Script::default().hinting())
     });
     pool.layer().layer(inner).oneshot(Request::new(())).await.unwrap();
     let record = records.one();
