@@ -218,5 +218,6 @@ impl Inner {
         if let Some(waker) = after.wake {
             waker.wake();
         }
+        drop(after.stale);
     }
 }

@@ -25,12 +25,14 @@ pub(super) struct State {
 }
 
 /// What is left to do once the lock is free: nothing that can run a stranger's
-/// code (a waker) happens under it.
+/// code happens under it, be it a waker's call or its drop.
 #[derive(Debug, Default)]
 #[must_use]
 pub(super) struct After {
     pub(super) permits: usize,
     pub(super) wake: Option<Waker>,
+    /// A waker that is of no more use, to be dropped.
+    pub(super) stale: Option<Waker>,
 }
 
 impl State {
@@ -85,26 +87,26 @@ impl State {
     pub(super) fn admit(&mut self, ticket: u64, waker: &Waker) -> (Option<Instant>, After) {
         let next = self.held_back.keys().next().is_none_or(|&first| ticket <= first);
         if self.counts().free() == 0 || !next {
-            self.held_back.insert(ticket, waker.clone());
-            return (None, After::default());
+            let stale = self.held_back.insert(ticket, waker.clone());
+            return (None, After { stale, ..After::default() });
         }
-        self.held_back.remove(&ticket);
+        let stale = self.held_back.remove(&ticket);
         let at = Instant::now();
         self.meter.update(at, |counts| {
             counts.waiting = counts.waiting.saturating_sub(1);
             counts.in_flight += 1;
         });
-        (Some(at), self.after(0))
+        (Some(at), self.after(0, stale))
     }
 
     /// A waiter leaves without a slot, and gives back the permit if it had one.
     pub(super) fn leave(&mut self, ticket: u64, permitted: bool) -> (Instant, Counts, After) {
         let (at, before) = (Instant::now(), *self.counts());
-        self.held_back.remove(&ticket);
+        let stale = self.held_back.remove(&ticket);
         self.ended += 1;
         self.meter.update(at, |counts| counts.waiting = counts.waiting.saturating_sub(1));
         let permits = if permitted { self.give_back() } else { 0 };
-        (at, before, self.after(permits))
+        (at, before, self.after(permits, stale))
     }
 
     pub(super) fn release(&mut self) -> (Instant, Counts, After) {
@@ -112,7 +114,7 @@ impl State {
         self.ended += 1;
         self.meter.update(at, |counts| counts.in_flight = counts.in_flight.saturating_sub(1));
         let permits = self.give_back();
-        (at, before, self.after(permits))
+        (at, before, self.after(permits, None))
     }
 
     /// Raises or lowers the cap; `forget` takes back as many free permits as it
@@ -128,7 +130,7 @@ impl State {
         let raised = cap - from;
         let paid = raised.min(self.surplus);
         self.surplus -= paid;
-        self.after((raised - paid) as usize)
+        self.after((raised - paid) as usize, None)
     }
 
     pub(super) fn update(&mut self, change: impl FnOnce(&mut Counts)) {
@@ -144,8 +146,8 @@ impl State {
         }
     }
 
-    fn after(&self, permits: usize) -> After {
+    fn after(&self, permits: usize, stale: Option<Waker>) -> After {
         let wake = if self.counts().free() > 0 { self.held_back.values().next().cloned() } else { None };
-        After { permits, wake }
+        After { permits, wake, stale }
     }
 }
