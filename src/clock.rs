@@ -50,14 +50,15 @@ impl Anchor {
 
     /// The wall time of `at`, as this anchor's moment and the monotonic clock
     /// give it. The differences of wall times are those of the instants, to
-    /// the nanosecond.
+    /// the nanosecond. What the system's clock cannot hold is the anchor's own.
     #[must_use]
     pub fn wall(&self, at: Instant) -> SystemTime {
-        if at >= self.instant {
-            self.wall + at.since(self.instant)
+        let wall = if at >= self.instant {
+            self.wall.checked_add(at.since(self.instant))
         } else {
-            self.wall - self.instant.since(at)
-        }
+            self.wall.checked_sub(self.instant.since(at))
+        };
+        wall.unwrap_or(self.wall)
     }
 }
 

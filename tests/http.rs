@@ -1,7 +1,6 @@
 //! The layer around an axum router, over real HTTP connections on loopback.
 
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
@@ -11,18 +10,13 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tower_tps::Pool;
-use tower_tps::observe::Observer;
 use tower_tps::outcome::Outcome;
 use tower_tps::record::RequestRecord;
 
-#[derive(Clone, Debug, Default)]
-struct Records(Arc<Mutex<Vec<RequestRecord>>>);
+#[path = "support/records.rs"]
+mod records;
 
-impl Observer for Records {
-    fn request(&self, record: &RequestRecord) {
-        self.0.lock().unwrap().push(record.clone());
-    }
-}
+use self::records::Records;
 
 impl Records {
     /// Takes the next record as soon as it is there; fails if none ever comes.

@@ -19,19 +19,13 @@ use tokio_test::{assert_pending, assert_ready};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::layer::{Meter, ResponseBody};
-use tower_tps::observe::Observer;
 use tower_tps::outcome::{Outcome, Phase};
 use tower_tps::record::RequestRecord;
 
-/// Keeps every record.
-#[derive(Clone, Debug, Default)]
-struct Records(Arc<Mutex<Vec<RequestRecord>>>);
+#[path = "support/records.rs"]
+mod records;
 
-impl Observer for Records {
-    fn request(&self, record: &RequestRecord) {
-        self.0.lock().unwrap().push(record.clone());
-    }
-}
+use self::records::Records;
 
 impl Records {
     /// The only record there is.

@@ -3,7 +3,6 @@
 
 use std::collections::HashSet;
 use std::convert::Infallible;
-use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use http::{Request, Response};
@@ -12,23 +11,17 @@ use tokio_test::task::spawn;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
-use tower_tps::observe::Observer;
 use tower_tps::outcome::Outcome;
-use tower_tps::record::RequestRecord;
 
 #[path = "support/integrals.rs"]
 mod integrals;
 
 use self::integrals::{Change, Integrals, recompute};
 
-#[derive(Clone, Debug, Default)]
-struct Records(Arc<Mutex<Vec<RequestRecord>>>);
+#[path = "support/records.rs"]
+mod records;
 
-impl Observer for Records {
-    fn request(&self, record: &RequestRecord) {
-        self.0.lock().unwrap().push(record.clone());
-    }
-}
+use self::records::Records;
 
 const REQUESTS: usize = 4_000;
 const CAP: i64 = 3;
