@@ -1,5 +1,9 @@
 #![doc = include_str!("../README.md")]
 //!
+//! # Optional features
+//!
+//! - `sim`: the simulated engine, a real HTTP server on loopback.
+//!
 //! # How it is built
 //!
 //! Data walks one way: bytes → events → what was generated → timeline → record
@@ -12,6 +16,7 @@
 //! - [`pool`]: the handle that ties the gate and the observers together.
 //! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
 //!   under way. The only room that knows Tower.
+//! - `sim`: the simulated engine, a real HTTP server to measure against. Knows only [`clock`].
 //!
 //! Invariants between them: every instant of the gate is read under its one
 //! lock, so the order of instants is the order of events; at every instant
@@ -25,6 +30,8 @@ pub mod observe;
 pub mod outcome;
 pub mod pool;
 pub mod record;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod timeline;
 
 pub use self::pool::Pool;

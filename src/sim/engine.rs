@@ -1,0 +1,150 @@
+//! The engine proper: slots, the queue before them, and the pace of one request.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, sleep_until};
+
+use super::Builder;
+use super::request::{Api, Request};
+use super::truth::Books;
+use crate::clock::Instant;
+
+const WORDS: [&str; 32] = [
+    " the", " a", " of", " and", " to", " in", " it", " is", " was", " for", " on", " with", " as", " at",
+    " by", " from", " time", " year", " day", " way", " man", " world", " life", " hand", " part", " place",
+    " small", " large", " good", " new", " first", " long",
+];
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Core {
+    pub(super) settings: Builder,
+    pub(super) books: Books,
+    slots: Arc<Semaphore>,
+    /// How often each body was seen, by its hash.
+    seen: Mutex<HashMap<u64, u64>>,
+}
+
+/// One request under way: its name, its own random stream, its place in the books.
+#[derive(Debug)]
+pub(super) struct Run {
+    pub(super) core: Arc<Core>,
+    pub(super) request: Request,
+    pub(super) id: String,
+    pub(super) rng: fastrand::Rng,
+    entry: usize,
+}
+
+/// A slot, taken until dropped. The books forget it before the next in line can have it.
+#[derive(Debug)]
+pub(super) struct Slot {
+    core: Arc<Core>,
+    entry: usize,
+    _permit: OwnedSemaphorePermit,
+}
+
+/// When the next chunk is due. Paced from due time to due time, so that late timers do not add up.
+#[derive(Debug)]
+pub(super) struct Pace {
+    due: Instant,
+}
+
+// === impl Core ===
+
+impl Core {
+    pub(super) fn new(settings: Builder) -> Self {
+        let slots = Arc::new(Semaphore::new(settings.slots));
+        Self { settings, books: Books::new(), slots, seen: Mutex::default() }
+    }
+
+    /// Enters a request whose body was `body`.
+    pub(super) fn run(self: &Arc<Self>, request: Request, body: &[u8]) -> Run {
+        let hash = fnv1a(body);
+        let times = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let times = seen.entry(hash).or_default();
+            *times += 1;
+            *times
+        };
+        let mut key = [0; 24];
+        key[..8].copy_from_slice(&self.settings.seed.to_le_bytes());
+        key[8..16].copy_from_slice(&hash.to_le_bytes());
+        key[16..].copy_from_slice(&times.to_le_bytes());
+        let mut rng = fastrand::Rng::with_seed(fnv1a(&key));
+        let prefix = match request.api {
+            Api::Chat => "chatcmpl",
+            Api::Text => "cmpl",
+        };
+        let id = format!("{prefix}-{:016x}", rng.u64(..));
+        let entry = self.books.arrived(id.clone());
+        Run { core: Arc::clone(self), request, id, rng, entry }
+    }
+}
+
+// === impl Run ===
+
+impl Run {
+    /// Waits in line for a slot, then through the prefill. Absent only once the slots are closed.
+    pub(super) async fn admitted(&self) -> Option<Slot> {
+        let permit = Arc::clone(&self.core.slots).acquire_owned().await.ok()?;
+        self.core.books.admitted(self.entry);
+        let slot = Slot { core: Arc::clone(&self.core), entry: self.entry, _permit: permit };
+        let words = u32::try_from(self.request.prompt_tokens).unwrap_or(u32::MAX);
+        let prefill = self.core.settings.prefill_per_token.saturating_mul(words);
+        if !prefill.is_zero() {
+            sleep(prefill).await;
+        }
+        Some(slot)
+    }
+
+    /// Notes that `tokens` leave now.
+    pub(super) fn emitted(&self, tokens: usize) {
+        self.core.books.emitted(self.entry, tokens);
+    }
+
+    /// The text of the next `tokens` tokens.
+    pub(super) fn text(&mut self, tokens: usize) -> String {
+        (0..tokens).map(|_| WORDS[self.rng.usize(..WORDS.len())]).collect()
+    }
+
+    /// The jittered time that `tokens` tokens take.
+    fn step(&mut self, tokens: usize) -> Duration {
+        let settings = &self.core.settings;
+        let factor = 1.0 + settings.jitter * (2.0 * self.rng.f64() - 1.0);
+        let mean = settings.token_interval.saturating_mul(u32::try_from(tokens).unwrap_or(u32::MAX));
+        Duration::try_from_secs_f64(mean.as_secs_f64() * factor).unwrap_or(mean)
+    }
+}
+
+// === impl Pace ===
+
+impl Pace {
+    /// The first chunk is due now.
+    pub(super) fn new() -> Self {
+        Self { due: Instant::now() }
+    }
+
+    /// Waits until the next chunk is due, which the one after follows by the time of `tokens`.
+    pub(super) async fn next(&mut self, run: &mut Run, tokens: usize) {
+        sleep_until(self.due.into_tokio()).await;
+        self.due = self.due.after(run.step(tokens)).unwrap_or(self.due);
+    }
+}
+
+// === impl Slot ===
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        self.core.books.released(self.entry);
+    }
+}
+
+/// A hash that is the same on every machine and in every release.
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
