@@ -28,8 +28,13 @@ impl Dialect for OpenAiCompletions {
     }
 }
 
+/// A delta or a message says chat, whatever else does: some engines name chat
+/// chunks `text_completion`, others put a `text` beside the delta.
 fn is_known(chunk: &Chunk<'_>) -> bool {
-    chunk.is("text_completion") || chunk.choices.iter().flatten().any(|choice| choice.text.is_some())
+    let mut choices = chunk.choices.iter().flatten();
+    let text = choices.clone().any(|choice| choice.text.is_some());
+    let chat = choices.any(|choice| choice.delta.is_some() || choice.message.is_some());
+    !chat && (text || chunk.is("text_completion"))
 }
 
 fn tell(choice: &Choice<'_>, content: &mut Content) {
