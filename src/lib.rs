@@ -12,6 +12,8 @@
 //! - [`clock`]: instants, and the one anchor to wall time.
 //! - [`outcome`], [`timeline`]: how requests end; the instants and the arithmetic on them. Pure.
 //! - [`gate`]: the semaphore with books, its slots, the backlog, the gap meter. No HTTP.
+//! - [`tokens`]: counting tokens on text as it passes, and where a count comes from.
+//! - [`wire`]: framing, and one file per dialect: from bytes to what was generated.
 //! - [`record`], [`observe`]: what is kept of one request, and who hears of it.
 //! - [`pool`]: the handle that ties the gate and the observers together.
 //! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
@@ -33,5 +35,7 @@ pub mod record;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod timeline;
+pub mod tokens;
+pub mod wire;
 
 pub use self::pool::Pool;

@@ -1,0 +1,53 @@
+//! Counting tokens on text as it passes, and where a count comes from.
+
+use std::fmt::{self, Debug};
+
+/// A way to cut text into tokens.
+pub trait Tokenizer: Send + Sync + Debug + 'static {
+    /// What the record calls it.
+    fn name(&self) -> &str;
+
+    /// A counter at the start of one text.
+    fn counter(&self) -> Box<dyn Counter>;
+}
+
+/// Counts the tokens of one text that comes in pieces. How the text is cut
+/// into pieces changes nothing about the sum.
+pub trait Counter: Send + Sync + Debug {
+    /// Takes the next piece, and tells how many tokens became certain with it.
+    fn push(&mut self, text: &str) -> u64;
+
+    /// Takes the end of the text, and tells how many tokens that leaves.
+    fn finish(&mut self) -> u64;
+}
+
+/// Where a count of output tokens comes from, best first. Counts of different
+/// sources are never added up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TokenSource {
+    /// The provider's own final figure.
+    Usage,
+    /// Our tokenizer, on the text as it passed.
+    Tokenizer,
+    /// One for each event that carried content.
+    Events,
+}
+
+impl TokenSource {
+    /// The name in logs and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Usage => "usage",
+            Self::Tokenizer => "tokenizer",
+            Self::Events => "events",
+        }
+    }
+}
+
+impl fmt::Display for TokenSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
