@@ -7,6 +7,7 @@ use crate::gate::{Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
 use crate::layer::MeterLayer;
 use crate::observe::Observer;
 use crate::record::RequestRecord;
+use crate::tokens::{Counter, Tokenizer};
 
 /// The handle of one capacity: its gate and its observers. Cheap to clone; all
 /// clones are the same pool.
@@ -22,6 +23,7 @@ pub struct Builder {
     cap: u32,
     max_queue: Option<u64>,
     queue_timeout: Option<Duration>,
+    tokenizer: Option<Box<dyn Tokenizer>>,
     observers: Vec<Box<dyn Observer>>,
 }
 
@@ -29,6 +31,7 @@ pub struct Builder {
 struct Inner {
     name: Arc<str>,
     gate: Gate,
+    tokenizer: Option<Box<dyn Tokenizer>>,
     observers: Vec<Box<dyn Observer>>,
 }
 
@@ -38,7 +41,14 @@ impl Pool {
     /// Settings for a pool of this name, with one slot unless told otherwise.
     #[must_use]
     pub fn builder(name: &str) -> Builder {
-        Builder { name: name.into(), cap: 1, max_queue: None, queue_timeout: None, observers: Vec::new() }
+        Builder {
+            name: name.into(),
+            cap: 1,
+            max_queue: None,
+            queue_timeout: None,
+            tokenizer: None,
+            observers: Vec::new(),
+        }
     }
 
     /// The Tower layer that runs requests through this pool.
@@ -87,6 +97,12 @@ impl Pool {
         &self.inner.gate
     }
 
+    /// A counter for one stream; none without a tokenizer, or from one that panics.
+    pub(crate) fn counter(&self) -> Option<Box<dyn Counter>> {
+        let tokenizer = self.inner.tokenizer.as_ref()?;
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tokenizer.counter())).ok()
+    }
+
     pub(crate) fn observe(&self, record: &RequestRecord) {
         for observer in &self.inner.observers {
             // A record may be made while a body is dropped: a panic that left
@@ -123,6 +139,14 @@ impl Builder {
         self
     }
 
+    /// Counts the tokens of what is generated. Without it they are known from
+    /// the provider's usage, else as one for each event with content.
+    #[must_use]
+    pub fn tokenizer(mut self, tokenizer: impl Tokenizer) -> Self {
+        self.tokenizer = Some(Box::new(tokenizer));
+        self
+    }
+
     /// Adds one who hears of every finished request.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
@@ -142,7 +166,12 @@ impl Builder {
         if let Some(timeout) = self.queue_timeout {
             gate = gate.queue_timeout(timeout);
         }
-        let inner = Inner { name: self.name, gate: gate.build()?, observers: self.observers };
+        let inner = Inner {
+            name: self.name,
+            gate: gate.build()?,
+            tokenizer: self.tokenizer,
+            observers: self.observers,
+        };
         Ok(Pool { inner: Arc::new(inner) })
     }
 }

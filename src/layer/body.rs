@@ -4,7 +4,7 @@ use std::fmt;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
@@ -74,7 +74,7 @@ where
             Some(Err(_)) => Some(End::BodyError),
             Some(Ok(frame)) => {
                 if let (Some(data), Some(flight)) = (frame.data_ref(), this.flight.as_mut()) {
-                    flight.chunk(data.remaining());
+                    flight.chunk(data);
                 }
                 // After trailers, or after the hint, a server polls no more.
                 (frame.is_trailers() || inner.is_end_stream()).then_some(End::Clean)

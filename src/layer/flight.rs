@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::io::IoSlice;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use bytes::Buf;
 use http::response::Parts;
 use http::{HeaderMap, Method};
 
@@ -13,8 +15,12 @@ use crate::clock::Instant;
 use crate::gate::{Acquire, Departure, Refusal, Slot};
 use crate::outcome::{Outcome, Phase};
 use crate::pool::Pool;
-use crate::record::RequestRecord;
+use crate::record::{Generated, RequestRecord};
 use crate::timeline::Timeline;
+use crate::wire::{Progress, Reader};
+
+/// The most slices of one frame that are looked at.
+const MOST_SLICES: usize = 64;
 
 /// One request under way. It travels from the future to the body, and ends in
 /// exactly one record: by [`end`](Self::end), or by being dropped.
@@ -24,7 +30,10 @@ pub(super) struct Flight {
     place: Place,
     timeline: Timeline,
     request_id: Box<str>,
+    trace_id: Option<Box<str>>,
     status: Option<u16>,
+    reader: Option<Reader>,
+    last_chunk_at: Option<Instant>,
     response_bytes: u64,
     /// The body's length where it is announced: who has handed on that much has
     /// handed on everything, and a server then polls no more.
@@ -63,7 +72,10 @@ impl Flight {
             place: Place::Gone,
             timeline,
             request_id,
+            trace_id: trace_id(headers),
             status: None,
+            reader: None,
+            last_chunk_at: None,
             response_bytes: 0,
             // Whatever body answers it, none of it is asked for.
             announced: (method == Method::HEAD).then_some(0),
@@ -114,16 +126,35 @@ impl Flight {
     pub(super) fn headers(&mut self, parts: &Parts, exact_size: Option<u64>) {
         self.timeline.headers_at = Some(Instant::now());
         self.status = Some(parts.status.as_u16());
+        let reader = Reader::new(parts.status, &parts.headers);
+        self.reader = Some(match self.pool.counter() {
+            Some(counter) => reader.with_counter(counter),
+            None => reader,
+        });
         if self.announced.is_none() {
             let length = || parts.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
             self.announced = exact_size.or_else(length);
         }
     }
 
-    pub(super) fn chunk(&mut self, bytes: usize) {
-        if bytes > 0 {
-            self.timeline.chunk(Instant::now());
-            self.response_bytes = self.response_bytes.saturating_add(bytes as u64);
+    /// Reads a frame's data, which is borrowed and goes on as it is.
+    pub(super) fn chunk(&mut self, data: &impl Buf) {
+        if !data.has_remaining() {
+            return;
+        }
+        let at = Instant::now();
+        self.timeline.chunk(at);
+        self.last_chunk_at = Some(at);
+        self.response_bytes = self.response_bytes.saturating_add(data.remaining() as u64);
+        if let Some(reader) = &mut self.reader {
+            let read = read(reader, data);
+            self.generated(at, read);
+        }
+    }
+
+    fn generated(&mut self, at: Instant, read: Progress) {
+        if read.events > 0 {
+            self.timeline.content(at, read.tokens);
         }
     }
 
@@ -143,19 +174,47 @@ impl Flight {
             },
             Place::Refused(_) | Place::Gone => return,
         };
-        let phase = self.phase();
         let all_passed = self.announced.is_some_and(|length| self.response_bytes >= length);
         let clean = matches!(end, End::Clean) || (matches!(end, End::Dropped) && all_passed);
-        let (outcome, phase, error) = match (end, self.status) {
-            (End::BodyError, _) => (Outcome::Failed, phase, Some("body".into())),
-            (End::ServiceError, _) => (Outcome::Failed, phase, Some("service".into())),
-            _ if !clean => (Outcome::Cancelled, phase, None),
-            (_, Some(status)) if status >= 400 => {
-                (Outcome::Failed, Phase::Done, Some(format!("status_{status}").into()))
-            }
-            _ => (Outcome::Completed, Phase::Done, None),
-        };
+        self.finish_reading(clean);
+        let (outcome, error) = self.outcome(end, clean);
+        let over = clean || outcome == Outcome::Completed;
+        let phase = if over { Phase::Done } else { self.phase() };
         self.record(departure, outcome, phase, error);
+    }
+
+    fn finish_reading(&mut self, clean: bool) {
+        let Some(reader) = &mut self.reader else { return };
+        if !clean {
+            return reader.cut();
+        }
+        let read = reader.finish();
+        if let Some(at) = self.last_chunk_at {
+            self.generated(at, read);
+        }
+    }
+
+    fn outcome(&self, end: End, clean: bool) -> (Outcome, Option<Cow<'static, str>>) {
+        let Some(reader) = &self.reader else {
+            return match end {
+                End::ServiceError => (Outcome::Failed, Some("service".into())),
+                _ => (Outcome::Cancelled, None),
+            };
+        };
+        match (end, self.status) {
+            (End::BodyError, _) => (Outcome::Failed, Some("body".into())),
+            // Whoever drops the body of an error, or drops it upon one, was
+            // failed by it and did not hang up.
+            (_, Some(status)) if status >= 400 => (Outcome::Failed, Some(format!("status_{status}").into())),
+            _ if reader.content().error_type().is_some() => {
+                let error = if reader.streamed() { "stream_error" } else { "response_error" };
+                (Outcome::Failed, Some(error.into()))
+            }
+            _ if clean => (reader.outcome(), None),
+            // All that was generated has been passed on: that is an end too.
+            _ if reader.content().ended() => (Outcome::Completed, None),
+            _ => (Outcome::Cancelled, None),
+        }
     }
 
     fn phase(&self) -> Phase {
@@ -165,6 +224,8 @@ impl Flight {
             Phase::Dispatch
         } else if self.timeline.first_token_at.is_none() {
             Phase::Prefill
+        } else if self.reader.as_ref().is_some_and(|reader| reader.content().ended()) {
+            Phase::Drain
         } else {
             Phase::Streaming
         }
@@ -180,6 +241,8 @@ impl Flight {
         self.timeline.released_at = Some(departure.at);
         self.pool.observe(&RequestRecord {
             pool: self.pool.name().clone(),
+            span_id: format!("{:016x}", fastrand::u64(1..)).into(),
+            trace_id: self.trace_id.take(),
             request_id: std::mem::take(&mut self.request_id),
             status: self.status,
             outcome,
@@ -187,9 +250,59 @@ impl Flight {
             error_type,
             timeline: self.timeline,
             response_bytes: self.response_bytes,
+            generated: self.reader.as_ref().map(generated),
             counts: departure.counts,
         });
     }
+}
+
+/// Shows a frame's data to the reader without taking any of it.
+fn read(reader: &mut Reader, data: &impl Buf) -> Progress {
+    let first = data.chunk();
+    if first.len() == data.remaining() {
+        return reader.push(first);
+    }
+    let mut slices = [IoSlice::new(&[]); MOST_SLICES];
+    let count = data.chunks_vectored(&mut slices);
+    let mut read = Progress::default();
+    let mut seen = 0;
+    for slice in slices.iter().take(count) {
+        let more = reader.push(slice);
+        read.events += more.events;
+        read.tokens += more.tokens;
+        seen += slice.len();
+    }
+    if seen < data.remaining() {
+        reader.lose();
+    }
+    read
+}
+
+fn generated(reader: &Reader) -> Generated {
+    let content = reader.content();
+    let usage = content.usage_seen();
+    Generated {
+        format: reader.format(),
+        streamed: reader.streamed(),
+        model: content.model_name().map(Into::into),
+        finish_reason: content.finish_reason().map(Into::into),
+        output_tokens: content.output_tokens(),
+        usage_output_tokens: usage.normalised_output(),
+        input_tokens: usage.input,
+        reasoning_tokens: usage.reasoning,
+        counted_tokens: content.counted(),
+        content_events: content.content_events(),
+        skipped_events: reader.skipped(),
+    }
+}
+
+/// The trace of a W3C `traceparent`: 32 hexadecimal digits, not all zero.
+fn trace_id(headers: &HeaderMap) -> Option<Box<str>> {
+    let parent = headers.get("traceparent")?.to_str().ok()?;
+    let trace = parent.split('-').nth(1)?;
+    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+    let valid = trace.len() == 32 && trace.bytes().all(is_hex) && trace.bytes().any(|byte| byte != b'0');
+    valid.then(|| trace.into())
 }
 
 impl Drop for Flight {

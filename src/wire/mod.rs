@@ -123,6 +123,20 @@ impl Reader {
         content.progress()
     }
 
+    /// Takes the news that the body was cut off: what is unfinished stays so,
+    /// and only the counter gives what it held back.
+    pub fn cut(&mut self) {
+        if !std::mem::replace(&mut self.finished, true) {
+            self.content.close();
+        }
+    }
+
+    /// Takes the news that bytes passed which could not be seen: what follows
+    /// them cannot be read, and the rest is opaque.
+    pub fn lose(&mut self) {
+        self.body = Body::Opaque;
+    }
+
     /// The format of the body: a dialect's name, or `opaque`. Absent as long as
     /// it is not clear.
     #[must_use]

@@ -1,0 +1,284 @@
+//! The layer reads what passes: when tokens came, how many, and how it ended.
+
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytes::buf::{Buf, Chain};
+use futures_util::{StreamExt, stream};
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, StreamBody};
+use proptest::prelude::*;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_tps::Pool;
+use tower_tps::layer::ResponseBody;
+use tower_tps::outcome::{Outcome, Phase};
+use tower_tps::record::RequestRecord;
+use tower_tps::tokens::{Counter, TokenSource, Tokenizer};
+
+#[path = "support/records.rs"]
+mod records;
+
+use self::records::Records;
+
+const ROLE: &str = "data: {\"object\":\"chat.completion.chunk\",\"model\":\"m\",\"choices\":[{\"delta\":{\"role\":\"assistant\",\"content\":\"\"}}]}\n\n";
+const ONE: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"one\"},\"finish_reason\":null}]}\n\n";
+const TWO: &str = "data: {\"choices\":[{\"delta\":{\"reasoning_content\":\"two\\n\"}}]}\n\n";
+const STOP: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
+const USAGE: &str = "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":5,\"completion_tokens\":7,\"total_tokens\":12,\"completion_tokens_details\":{\"reasoning_tokens\":3}}}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+const ERROR: &str = "data: {\"error\":{\"message\":\"no\",\"type\":\"overloaded\"}}\n\n";
+const KEEP_ALIVE: &str = ": keep-alive\n\n";
+
+type Script = std::pin::Pin<Box<dyn Body<Data = Bytes, Error = Infallible> + Send>>;
+
+/// A body whose frames come each so many milliseconds after the last.
+fn script(frames: Vec<(u64, Bytes)>) -> Script {
+    let frames = stream::iter(frames).then(|(millis, bytes)| async move {
+        if millis > 0 {
+            tokio::time::sleep(Duration::from_millis(millis)).await;
+        }
+        Ok::<_, Infallible>(Frame::data(bytes))
+    });
+    Box::pin(StreamBody::new(frames))
+}
+
+fn text(frames: &[(u64, &'static str)]) -> Script {
+    script(frames.iter().map(|&(millis, text)| (millis, Bytes::from_static(text.as_bytes()))).collect())
+}
+
+fn pool() -> (Pool, Records) {
+    let records = Records::default();
+    (Pool::builder("test").observer(records.clone()).build().unwrap(), records)
+}
+
+async fn respond<B>(pool: &Pool, kind: &str, body: B) -> ResponseBody<B>
+where
+    B: Body + Send,
+    B::Data: From<Bytes>,
+{
+    let response = Response::builder().header("content-type", kind).body(body).unwrap();
+    let response = Arc::new(Mutex::new(Some(response)));
+    let upstream = service_fn(move |_: Request<()>| {
+        let response = response.lock().unwrap().take().expect("called once");
+        async { Ok::<_, Infallible>(response) }
+    });
+    pool.layer().layer(upstream).oneshot(Request::new(())).await.unwrap().into_body()
+}
+
+/// The record of a response that is read to its end.
+async fn read(kind: &str, body: Script) -> RequestRecord {
+    let (pool, records) = pool();
+    respond(&pool, kind, body).await.collect().await.unwrap();
+    let mut records = records.0.lock().unwrap();
+    assert_eq!(records.len(), 1);
+    records.remove(0)
+}
+
+fn millis(time: Option<Duration>) -> u128 {
+    time.expect("present").as_millis()
+}
+
+/// The first token is neither the first byte, nor the comment, nor the role;
+/// the last is neither the stop, nor the usage, nor `[DONE]`.
+#[tokio::test(start_paused = true)]
+async fn tokens_are_not_bytes() {
+    let frames = text(&[
+        (10, KEEP_ALIVE),
+        (10, ROLE),
+        (100, ONE),
+        (50, TWO),
+        (200, ONE),
+        (10, STOP),
+        (10, USAGE),
+        (10, DONE),
+        (30, KEEP_ALIVE),
+    ]);
+    let record = read("text/event-stream; charset=utf-8", frames).await;
+    let timeline = record.timeline;
+    assert_eq!(millis(timeline.first_chunk_at.map(|at| at.since(timeline.queued_at))), 10);
+    assert_eq!(millis(timeline.ttft()), 120);
+    assert_eq!(millis(timeline.t_stream()), 250);
+    assert_eq!(millis(timeline.max_token_gap()), 200);
+    assert_eq!(millis(timeline.t_in_flight()), 430);
+    assert_eq!(timeline.first_chunk_tokens(), Some(1));
+    assert_eq!((record.outcome, record.phase), (Outcome::Completed, Phase::Done));
+
+    let generated = record.generated.unwrap();
+    assert_eq!((generated.format, generated.streamed), (Some("openai-chat"), true));
+    assert_eq!(generated.output_tokens, Some((7, TokenSource::Usage)));
+    assert_eq!((generated.input_tokens, generated.reasoning_tokens), (Some(5), Some(3)));
+    assert_eq!((generated.content_events, generated.counted_tokens), (3, None));
+    assert_eq!((generated.model.as_deref(), generated.finish_reason.as_deref()), (Some("m"), Some("stop")));
+}
+
+/// One JSON document has its first and last token in the frame that completed
+/// it, and no rate.
+#[tokio::test(start_paused = true)]
+async fn a_document_has_one_instant() {
+    let frames = text(&[
+        (10, "{\"object\":\"chat.completion\",\"choices\":[{\"message\":{\"content\":\"one"),
+        (20, " two\"},\"finish_reason\":\"stop\"}],\"usage\":{\"completion_tokens\":2}}"),
+    ]);
+    let record = read("application/json", frames).await;
+    assert_eq!((record.outcome, record.output_tokens()), (Outcome::Completed, Some(2)));
+    assert_eq!(millis(record.timeline.ttft()), 30);
+    assert_eq!(record.timeline.t_stream(), Some(Duration::ZERO));
+    assert_eq!(record.timeline.stream_tps(2), None);
+    let generated = record.generated.unwrap();
+    assert_eq!((generated.format, generated.streamed), (Some("openai-chat"), false));
+}
+
+/// How a stream that was read to its end is called.
+#[tokio::test(start_paused = true)]
+async fn how_it_ended() {
+    for (frames, outcome, error) in [
+        (&[(1, ONE), (1, STOP)][..], Outcome::Completed, None),
+        (&[(1, ONE), (1, DONE)][..], Outcome::Completed, None),
+        (&[(1, ONE)][..], Outcome::Truncated, None),
+        (&[(1, "data: what is this\n\n")][..], Outcome::Truncated, None),
+        (&[(1, ONE), (1, ERROR)][..], Outcome::Failed, Some("stream_error")),
+    ] {
+        let record = read("text/event-stream", text(frames)).await;
+        assert_eq!((record.outcome, record.error_type.as_deref()), (outcome, error), "{frames:?}");
+        assert_eq!(record.phase, Phase::Done);
+    }
+    let opaque = read("text/plain", text(&[(1, ONE)])).await;
+    assert_eq!((opaque.outcome, opaque.output_tokens()), (Outcome::Completed, None));
+}
+
+/// What a body that was dropped half-way is called depends on what had passed:
+/// the end marker, an error, or neither.
+#[tokio::test(start_paused = true)]
+async fn dropped_after_what() {
+    for (frames, outcome, phase, tokens) in [
+        (&[(1, ROLE)][..], Outcome::Cancelled, Phase::Prefill, None),
+        (&[(1, ONE)][..], Outcome::Cancelled, Phase::Streaming, Some(1)),
+        (&[(1, ONE), (1, ERROR)][..], Outcome::Failed, Phase::Streaming, Some(1)),
+        (&[(1, ONE), (1, DONE)][..], Outcome::Completed, Phase::Done, Some(1)),
+    ] {
+        let (pool, records) = pool();
+        let more = frames.iter().copied().chain([(1, KEEP_ALIVE)]).collect::<Vec<_>>();
+        let mut body = respond(&pool, "text/event-stream", text(&more)).await;
+        for _ in frames {
+            body.frame().await.unwrap().unwrap();
+        }
+        drop(body);
+        let record = records.0.lock().unwrap().remove(0);
+        assert_eq!((record.outcome, record.phase), (outcome, phase), "{frames:?}");
+        assert_eq!(record.output_tokens(), tokens);
+    }
+}
+
+/// Data in several slices is read through, and handed on as it is.
+#[tokio::test(start_paused = true)]
+async fn several_slices_are_one_event() {
+    #[derive(Debug)]
+    struct Two(Chain<Bytes, Bytes>);
+    impl From<Bytes> for Two {
+        fn from(bytes: Bytes) -> Self {
+            Self(bytes.chain(Bytes::new()))
+        }
+    }
+    impl Buf for Two {
+        fn remaining(&self) -> usize {
+            self.0.remaining()
+        }
+        fn chunk(&self) -> &[u8] {
+            self.0.chunk()
+        }
+        fn advance(&mut self, count: usize) {
+            self.0.advance(count);
+        }
+        fn chunks_vectored<'a>(&'a self, slices: &mut [std::io::IoSlice<'a>]) -> usize {
+            self.0.chunks_vectored(slices)
+        }
+    }
+    let (pool, records) = pool();
+    let (left, right) = ONE.split_at(20);
+    let whole = Two(Bytes::from_static(left.as_bytes()).chain(Bytes::from_static(right.as_bytes())));
+    let frames = stream::iter([Ok::<_, Infallible>(Frame::data(whole))]);
+    let body = respond(&pool, "text/event-stream", StreamBody::new(frames)).await;
+    assert_eq!(body.collect().await.unwrap().to_bytes(), ONE);
+    let record = records.0.lock().unwrap().remove(0);
+    assert_eq!(record.generated.unwrap().content_events, 1);
+}
+
+/// Counts characters, and panics at a `!`.
+#[derive(Debug)]
+struct Characters;
+
+impl Tokenizer for Characters {
+    fn name(&self) -> &str {
+        "characters"
+    }
+    fn counter(&self) -> Box<dyn Counter> {
+        Box::new(Characters)
+    }
+}
+
+impl Counter for Characters {
+    fn push(&mut self, text: &str) -> u64 {
+        assert!(!text.contains('!'), "a tokenizer that cannot");
+        text.chars().count() as u64
+    }
+    fn finish(&mut self) -> u64 {
+        0
+    }
+}
+
+/// A tokenizer's count stands beside the usage and in its place where there is
+/// none; one that panics loses its count, not the stream.
+#[tokio::test(start_paused = true)]
+async fn a_tokenizer_counts_or_fails_alone() {
+    let bad = "data: {\"choices\":[{\"delta\":{\"content\":\"!\"}}]}\n\n";
+    for (frames, tokens, counted) in [
+        (&[(1, ONE), (1, TWO), (1, DONE)][..], Some((7, TokenSource::Tokenizer)), Some(7)),
+        (&[(1, ONE), (1, USAGE), (1, DONE)][..], Some((7, TokenSource::Usage)), Some(3)),
+        (&[(1, ONE), (1, bad), (1, DONE)][..], Some((2, TokenSource::Events)), None),
+    ] {
+        let records = Records::default();
+        let pool = Pool::builder("test").tokenizer(Characters).observer(records.clone()).build().unwrap();
+        respond(&pool, "text/event-stream", text(frames)).await.collect().await.unwrap();
+        let generated = records.0.lock().unwrap().remove(0).generated.unwrap();
+        assert_eq!((generated.output_tokens, generated.counted_tokens), (tokens, counted));
+    }
+}
+
+/// All of a record that does not depend on which frame held what.
+fn essence(record: &RequestRecord) -> String {
+    format!(
+        "{:?} {:?} {:?} {:?} {}",
+        record.outcome, record.phase, record.error_type, record.generated, record.response_bytes
+    )
+}
+
+proptest! {
+    /// Any cut of the same bytes into frames gives the same record.
+    #[test]
+    fn any_cut_gives_the_same_record(
+        picks in proptest::collection::vec(0..8usize, 1..12),
+        cuts in proptest::collection::vec(1..80usize, 1..20),
+        kind in prop_oneof![Just("text/event-stream"), Just("application/json"), Just("text/plain")],
+    ) {
+        const PIECES: [&str; 8] = [ROLE, ONE, TWO, STOP, USAGE, DONE, ERROR, KEEP_ALIVE];
+        let whole = Bytes::from(picks.iter().map(|&pick| PIECES[pick]).collect::<String>());
+        let mut rest = whole.clone();
+        let mut frames = vec![];
+        for cut in cuts.iter().cycle() {
+            if rest.is_empty() {
+                break;
+            }
+            frames.push((0, rest.split_to((*cut).min(rest.len()))));
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        runtime.block_on(async {
+            let at_once = read(kind, script(vec![(0, whole)])).await;
+            let in_pieces = read(kind, script(frames)).await;
+            prop_assert_eq!(essence(&at_once), essence(&in_pieces));
+            Ok(())
+        })?;
+    }
+}
