@@ -1,0 +1,105 @@
+//! The layer around a real HTTP client, held against the simulated engine's own
+//! truth.
+#![cfg(feature = "sim")]
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::future::join_all;
+use http::Request;
+use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use tower::{Layer, ServiceExt};
+use tower_tps::Pool;
+use tower_tps::outcome::Outcome;
+use tower_tps::sim::Engine;
+
+#[path = "support/records.rs"]
+mod records;
+
+use self::records::Records;
+
+/// Thirty-two requests, streamed and not, some of them made to fail: each
+/// record's tokens are those that left the engine, the outcomes are those that
+/// were asked for, and the engine never sees more than the cap at once.
+#[tokio::test]
+async fn records_are_the_engines_truth() {
+    let engine = Engine::builder()
+        .slots(8)
+        .token_interval(Duration::from_millis(1))
+        .jitter(0.5)
+        .seed(3)
+        .start()
+        .await
+        .unwrap();
+    let records = Records::default();
+    let pool = Pool::builder("sim").cap(3).observer(records.clone()).build().unwrap();
+    let client = Client::builder(TokioExecutor::new()).build_http::<Full<Bytes>>();
+    let metered = pool.layer().layer(client);
+
+    let faults = ["", "error-event", "truncate", "drop", "status=429", "status=500", "", ""];
+    let sent = (0..32).map(|index: usize| {
+        let fault = faults[index % 8];
+        let (streamed, usage) = (index % 8 != 7, index % 8 != 6);
+        let body = format!(
+            "{{\"messages\":[{{\"content\":\"a prompt {index}\"}}],\"max_tokens\":{},\"stream\":{streamed},\"stream_options\":{{\"include_usage\":{usage}}}}}",
+            10 + index
+        );
+        let request = Request::post(format!("{}/v1/chat/completions", engine.url()))
+            .header("x-request-id", index.to_string())
+            .header("x-sim-fault", fault)
+            .body(Full::from(body))
+            .unwrap();
+        let metered = metered.clone();
+        async move {
+            // A cut connection is an error here too.
+            let response = metered.oneshot(request).await.unwrap();
+            let _ = response.into_body().collect().await;
+        }
+    });
+    join_all(sent).await;
+
+    let truth = engine.truth();
+    assert!(truth.max_busy <= 3, "{} at once", truth.max_busy);
+    let records = records.0.lock().unwrap();
+    assert_eq!(records.len(), 32);
+    for record in records.iter() {
+        let index: usize = record.request_id.parse().unwrap();
+        let (outcome, error) = match faults[index % 8] {
+            "" => (Outcome::Completed, None),
+            "truncate" => (Outcome::Truncated, None),
+            "error-event" => (Outcome::Failed, Some("stream_error")),
+            "drop" => (Outcome::Failed, Some("body")),
+            "status=429" => (Outcome::Failed, Some("status_429")),
+            _ => (Outcome::Failed, Some("status_500")),
+        };
+        assert_eq!((record.outcome, record.error_type.as_deref()), (outcome, error), "request {index}");
+        let asked = (index + 10) as u64;
+        let expected = match (outcome, error) {
+            (Outcome::Completed, _) => Some(asked),
+            (_, Some("status_429" | "status_500")) => None,
+            // Half of them leave; a cut connection can take the last on its way.
+            (_, Some("body")) => record.output_tokens().filter(|tokens| *tokens <= asked / 2),
+            _ => Some(asked / 2),
+        };
+        assert_eq!(record.output_tokens(), expected, "request {index}");
+        if record.generated.as_ref().is_some_and(|generated| generated.streamed) {
+            let order = [
+                Some(record.timeline.queued_at),
+                record.timeline.admitted_at,
+                record.timeline.headers_at,
+                record.timeline.first_token_at,
+                record.timeline.last_token_at,
+                record.timeline.released_at,
+            ];
+            assert!(order.is_sorted() && order.iter().all(Option::is_some), "request {index}: {order:?}");
+        }
+    }
+    let left_the_engine = (0..32).map(|index| match faults[index % 8] {
+        "" => index + 10,
+        "status=429" | "status=500" => 0,
+        _ => (index + 10) / 2,
+    });
+    assert_eq!(truth.tokens(), left_the_engine.sum::<usize>());
+}
