@@ -1,16 +1,25 @@
 //! The pool: one capacity, and all that measures it.
 
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
+
+use tokio::runtime::Handle;
+use tokio::time::MissedTickBehavior;
 
 use crate::gate::{Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
 use crate::layer::MeterLayer;
-use crate::observe::Observer;
+use crate::observe::{FirstToken, Metrics, Observer, Observers, Sample, Start};
+use crate::outcome::Outcome;
 use crate::record::RequestRecord;
 use crate::tokens::{Counter, Tokenizer};
 
-/// The handle of one capacity: its gate and its observers. Cheap to clone; all
-/// clones are the same pool.
+/// The handle of one capacity: its gate, its tokenizer and its observers. Cheap
+/// to clone; all clones are the same pool.
+///
+/// The pool ends, and tells its observers so, with [`close`](Self::close) or
+/// when the last clone is gone and no request is under way.
 #[derive(Clone, Debug)]
 pub struct Pool {
     inner: Arc<Inner>,
@@ -23,6 +32,7 @@ pub struct Builder {
     cap: u32,
     max_queue: Option<u64>,
     queue_timeout: Option<Duration>,
+    sample_interval: Duration,
     tokenizer: Option<Box<dyn Tokenizer>>,
     observers: Vec<Box<dyn Observer>>,
 }
@@ -32,7 +42,14 @@ struct Inner {
     name: Arc<str>,
     gate: Gate,
     tokenizer: Option<Box<dyn Tokenizer>>,
-    observers: Vec<Box<dyn Observer>>,
+    tokenizer_name: Option<Arc<str>>,
+    observers: Arc<Observers>,
+    sample_interval: Duration,
+    sampling: AtomicBool,
+    closed: AtomicBool,
+    completed: AtomicU64,
+    output_tokens: AtomicU64,
+    emitted_tokens: AtomicU64,
 }
 
 // === impl Pool ===
@@ -46,8 +63,9 @@ impl Pool {
             cap: 1,
             max_queue: None,
             queue_timeout: None,
+            sample_interval: Duration::from_secs(1),
             tokenizer: None,
-            observers: Vec::new(),
+            observers: vec![Box::new(Metrics)],
         }
     }
 
@@ -75,6 +93,16 @@ impl Pool {
         self.inner.gate.arrivals()
     }
 
+    /// Takes a sample now, tells the observers of it, and gives it. Whoever
+    /// answers a scrape calls this first, so that what is scraped is of now.
+    pub fn sample(&self) -> Sample {
+        let sample = self.inner.snapshot();
+        if !self.inner.closed.load(Ordering::Acquire) {
+            self.inner.observers.tell(|observer| observer.sample(&sample));
+        }
+        sample
+    }
+
     /// Changes the number of slots while running: see [`Gate::set_cap`].
     ///
     /// # Errors
@@ -93,6 +121,13 @@ impl Pool {
         self.inner.gate.backoff()
     }
 
+    /// Ends the run: tells the observers that it is over, so that a log writes
+    /// its last line. To be called when no request is under way any more; what
+    /// ends later is told to nobody. A second call does nothing.
+    pub fn close(&self) {
+        self.inner.close();
+    }
+
     pub(crate) fn gate(&self) -> &Gate {
         &self.inner.gate
     }
@@ -100,16 +135,86 @@ impl Pool {
     /// A counter for one stream; none without a tokenizer, or from one that panics.
     pub(crate) fn counter(&self) -> Option<Box<dyn Counter>> {
         let tokenizer = self.inner.tokenizer.as_ref()?;
-        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| tokenizer.counter())).ok()
+        catch_unwind(AssertUnwindSafe(|| tokenizer.counter())).ok()
     }
 
-    pub(crate) fn observe(&self, record: &RequestRecord) {
-        for observer in &self.inner.observers {
-            // A record may be made while a body is dropped: a panic that left
-            // here could end the process. Nothing of ours is borrowed across it.
-            let call = std::panic::AssertUnwindSafe(|| observer.request(record));
-            let _ = std::panic::catch_unwind(call);
+    pub(crate) fn tokenizer_name(&self) -> Option<&Arc<str>> {
+        self.inner.tokenizer_name.as_ref()
+    }
+
+    pub(crate) fn emitted(&self, tokens: u64) {
+        self.inner.emitted_tokens.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    pub(crate) fn first_token(&self, ttft: Duration) {
+        let first = FirstToken { pool: self.inner.name.clone(), ttft };
+        self.inner.observers.tell(|observer| observer.first_token(&first));
+    }
+
+    pub(crate) fn ended(&self, record: RequestRecord) {
+        if record.outcome == Outcome::Completed {
+            self.inner.completed.fetch_add(1, Ordering::Relaxed);
+            self.inner.output_tokens.fetch_add(record.output_tokens().unwrap_or(0), Ordering::Relaxed);
         }
+        if !self.inner.closed.load(Ordering::Acquire) {
+            let record = Arc::new(record);
+            self.inner.observers.tell(|observer| observer.request(&record));
+        }
+    }
+
+    /// Starts the samples, where there is a runtime to take them in and they
+    /// have not started before.
+    pub(crate) fn start_sampling(&self) {
+        if self.inner.sampling.load(Ordering::Relaxed) {
+            return;
+        }
+        let Ok(runtime) = Handle::try_current() else { return };
+        if !self.inner.sampling.swap(true, Ordering::Relaxed) {
+            runtime.spawn(sample_on_cadence(Arc::downgrade(&self.inner), self.inner.sample_interval));
+        }
+    }
+}
+
+async fn sample_on_cadence(pool: Weak<Inner>, cadence: Duration) {
+    let mut ticks = tokio::time::interval(cadence);
+    // After a pause the next sample is due at once, and then on the old cadence.
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
+    loop {
+        ticks.tick().await;
+        let Some(inner) = pool.upgrade() else { return };
+        if inner.closed.load(Ordering::Acquire) {
+            return;
+        }
+        Pool { inner }.sample();
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    fn snapshot(&self) -> Sample {
+        let (reading, seen) = self.gate.snapshot();
+        Sample {
+            pool: self.name.clone(),
+            reading,
+            requests: seen.arrivals,
+            completed: self.completed.load(Ordering::Relaxed),
+            output_tokens: self.output_tokens.load(Ordering::Relaxed),
+            emitted_tokens: self.emitted_tokens.load(Ordering::Relaxed),
+        }
+    }
+
+    fn close(&self) {
+        if !self.closed.swap(true, Ordering::AcqRel) {
+            let sample = self.snapshot();
+            self.observers.tell(|observer| observer.end(&sample));
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.close();
     }
 }
 
@@ -139,6 +244,15 @@ impl Builder {
         self
     }
 
+    /// The cadence of the samples: 1 s unless told otherwise, at least 1 ms.
+    /// They are taken from the first tokio runtime that builds the pool or
+    /// sends a request through it.
+    #[must_use]
+    pub fn sample_interval(mut self, cadence: Duration) -> Self {
+        self.sample_interval = cadence.max(Duration::from_millis(1));
+        self
+    }
+
     /// Counts the tokens of what is generated. Without it they are known from
     /// the provider's usage, else as one for each event with content.
     #[must_use]
@@ -147,7 +261,7 @@ impl Builder {
         self
     }
 
-    /// Adds one who hears of every finished request.
+    /// Adds one who hears of all that is measured.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
         self.observers.push(Box::new(observer));
@@ -159,6 +273,7 @@ impl Builder {
     /// # Errors
     /// [`InvalidCap`] when the cap is not in 1..=[`Gate::MAX_CAP`].
     pub fn build(self) -> Result<Pool, InvalidCap> {
+        let observers = Arc::new(Observers::new(self.observers));
         let mut gate = Gate::builder(self.cap);
         if let Some(waiting) = self.max_queue {
             gate = gate.max_queue(waiting);
@@ -166,12 +281,33 @@ impl Builder {
         if let Some(timeout) = self.queue_timeout {
             gate = gate.queue_timeout(timeout);
         }
-        let inner = Inner {
-            name: self.name,
-            gate: gate.build()?,
-            tokenizer: self.tokenizer,
-            observers: self.observers,
+        let (hears, name) = (observers.clone(), self.name.clone());
+        gate = gate.on_change(move |change| hears.tell(|observer| observer.change(&name, change)));
+        let pool = Pool {
+            inner: Arc::new(Inner {
+                name: self.name,
+                gate: gate.build()?,
+                tokenizer_name: self.tokenizer.as_ref().map(|tokenizer| tokenizer.name().into()),
+                tokenizer: self.tokenizer,
+                observers,
+                sample_interval: self.sample_interval,
+                sampling: AtomicBool::new(false),
+                closed: AtomicBool::new(false),
+                completed: AtomicU64::new(0),
+                output_tokens: AtomicU64::new(0),
+                emitted_tokens: AtomicU64::new(0),
+            }),
         };
-        Ok(Pool { inner: Arc::new(inner) })
+        let inner = &pool.inner;
+        let start = Start {
+            pool: inner.name.clone(),
+            at: inner.gate.started_at(),
+            cap: self.cap,
+            tokenizer: inner.tokenizer_name.clone(),
+            sample_interval: inner.sample_interval,
+        };
+        inner.observers.tell(|observer| observer.start(&start));
+        pool.start_sampling();
+        Ok(pool)
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Inner;
+use super::change::Quantity;
 
 /// Work that the program has declared and not yet submitted. What is left of it
 /// when the guard is dropped is withdrawn.
@@ -45,11 +46,12 @@ impl Backlog {
 
     /// Declares `count` more.
     pub fn add(&mut self, count: u64) {
-        // No more than the sum over all guards can count.
-        let mut state = self.gate.state.lock();
-        let count = count.min(u64::MAX - state.counts().backlog);
-        self.remaining += count;
-        state.update(|counts| counts.backlog += count);
+        self.gate.adjust(Quantity::Backlog, |backlog| {
+            // No more than the sum over all guards can count.
+            let to = backlog.saturating_add(count);
+            self.remaining += to - backlog;
+            to
+        });
     }
 
     /// Takes up to `count` out: they are submitted now, or not to be done. Says
@@ -57,7 +59,7 @@ impl Backlog {
     pub fn take(&mut self, count: u64) -> u64 {
         let taken = count.min(self.remaining);
         self.remaining -= taken;
-        self.gate.state.lock().update(|counts| counts.backlog -= taken);
+        self.gate.adjust(Quantity::Backlog, |backlog| backlog.saturating_sub(taken));
         taken
     }
 
@@ -95,13 +97,13 @@ impl<I: Iterator> Iterator for Items<I> {
 
 impl Backoff {
     pub(super) fn new(gate: Arc<Inner>) -> Self {
-        gate.state.lock().update(|counts| counts.backoff += 1);
+        gate.adjust(Quantity::Backoff, |backoff| backoff.saturating_add(1));
         Self { gate }
     }
 }
 
 impl Drop for Backoff {
     fn drop(&mut self) {
-        self.gate.state.lock().update(|counts| counts.backoff -= 1);
+        self.gate.adjust(Quantity::Backoff, |backoff| backoff.saturating_sub(1));
     }
 }

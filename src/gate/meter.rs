@@ -35,6 +35,18 @@ pub enum GapCause {
     Orchestration,
 }
 
+impl GapCause {
+    /// The name in logs and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Wakeup => "wakeup",
+            Self::Backoff => "backoff",
+            Self::Orchestration => "orchestration",
+        }
+    }
+}
+
 impl Counts {
     /// All that has work and no slot: waiting, in back-off, or in the backlog.
     #[must_use]

@@ -12,6 +12,7 @@
 
 mod acquire;
 mod backlog;
+mod change;
 mod meter;
 mod slot;
 mod state;
@@ -23,11 +24,14 @@ use std::time::Duration;
 
 pub use self::acquire::{Acquire, Refusal, Refused};
 pub use self::backlog::{Backlog, Backoff, Items};
+pub use self::change::{Change, Quantity};
 pub use self::meter::{Counts, GapCause, GapMeter, Reading, Totals};
 pub use self::slot::{Departure, Slot};
 
+use self::change::Listener;
 use self::state::{After, State};
 use self::sync::{Mutex, Semaphore};
+use crate::clock::Instant;
 
 /// A cap-limited gate with an exact account of its slots and its queue. Cheap
 /// to clone; all clones are the same gate.
@@ -49,11 +53,12 @@ pub struct Gate {
 }
 
 /// Settings of a [`Gate`].
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Builder {
     cap: u32,
     max_queue: Option<u64>,
     queue_timeout: Option<Duration>,
+    listener: Listener,
 }
 
 /// A cap outside 1..=[`Gate::MAX_CAP`].
@@ -73,10 +78,12 @@ pub struct Arrivals {
 
 #[derive(Debug)]
 struct Inner {
+    started_at: Instant,
     semaphore: Arc<Semaphore>,
     state: Mutex<State>,
     max_queue: Option<u64>,
     queue_timeout: Option<Duration>,
+    listener: Listener,
 }
 
 // === impl Gate ===
@@ -96,7 +103,7 @@ impl Gate {
     /// Settings for a gate of `cap` slots.
     #[must_use]
     pub fn builder(cap: u32) -> Builder {
-        Builder { cap, max_queue: None, queue_timeout: None }
+        Builder { cap, max_queue: None, queue_timeout: None, listener: Listener::default() }
     }
 
     /// Arrives now: holds a slot at once if one is free and nobody waits, else
@@ -123,11 +130,12 @@ impl Gate {
     /// cap then stays as it was.
     pub fn set_cap(&self, cap: u32) -> Result<(), InvalidCap> {
         check(cap)?;
-        let after = self.inner.state.lock().set_cap(cap, |lowered| {
+        let (change, after) = self.inner.state.lock().set_cap(cap, |lowered| {
             // Never more than it was asked for, so it fits.
             self.inner.semaphore.forget_permits(lowered as usize) as u32
         });
         self.inner.finish(after);
+        self.inner.listener.tell(&change);
         Ok(())
     }
 
@@ -149,11 +157,22 @@ impl Gate {
         self.inner.state.lock().reading()
     }
 
+    /// When the meter started.
+    #[must_use]
+    pub fn started_at(&self) -> Instant {
+        self.inner.started_at
+    }
+
     /// How many arrived and how many of them have ended.
     #[must_use]
     pub fn arrivals(&self) -> Arrivals {
-        let (arrivals, ended) = self.inner.state.lock().arrivals();
-        Arrivals { arrivals, ended }
+        self.inner.state.lock().arrivals()
+    }
+
+    /// Both of the same instant.
+    pub(crate) fn snapshot(&self) -> (Reading, Arrivals) {
+        let state = self.inner.state.lock();
+        (state.reading(), state.arrivals())
     }
 }
 
@@ -180,17 +199,30 @@ impl Builder {
         self
     }
 
+    /// Calls `listener` after each change of the cap, the backlog or the number
+    /// in back-off. Together with what each request saw, these hold the whole
+    /// state at every instant. It runs in the task that made the change and
+    /// must not block.
+    #[must_use]
+    pub fn on_change(mut self, listener: impl Fn(&Change) + Send + Sync + 'static) -> Self {
+        self.listener = Listener::new(listener);
+        self
+    }
+
     /// Builds the gate; its meter starts now.
     ///
     /// # Errors
     /// [`InvalidCap`] when the cap is not in 1..=[`Gate::MAX_CAP`].
     pub fn build(self) -> Result<Gate, InvalidCap> {
         check(self.cap)?;
+        let started_at = Instant::now();
         let inner = Inner {
+            started_at,
             semaphore: Arc::new(Semaphore::new(self.cap as usize)),
-            state: Mutex::new(State::new(self.cap)),
+            state: Mutex::new(State::new(self.cap, started_at)),
             max_queue: self.max_queue,
             queue_timeout: self.queue_timeout,
+            listener: self.listener,
         };
         Ok(Gate { inner: Arc::new(inner) })
     }
@@ -209,6 +241,12 @@ impl std::error::Error for InvalidCap {}
 // === impl Inner ===
 
 impl Inner {
+    /// Changes the backlog or the number in back-off.
+    fn adjust(&self, quantity: Quantity, to: impl FnOnce(u64) -> u64) {
+        let change = self.state.lock().adjust(quantity, to);
+        self.listener.tell(&change);
+    }
+
     /// Does what a change of the state left to do. Never under the lock: a
     /// waker may run code that comes back to the gate.
     fn finish(&self, after: After) {

@@ -4,6 +4,8 @@
 use std::collections::BTreeMap;
 use std::task::Waker;
 
+use super::Arrivals;
+use super::change::{Change, Quantity};
 use super::meter::{Counts, GapMeter, Reading};
 use crate::clock::Instant;
 
@@ -36,10 +38,10 @@ pub(super) struct After {
 }
 
 impl State {
-    pub(super) fn new(cap: u32) -> Self {
+    pub(super) fn new(cap: u32, at: Instant) -> Self {
         let counts = Counts { cap, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 };
         Self {
-            meter: GapMeter::new(counts, Instant::now()),
+            meter: GapMeter::new(counts, at),
             surplus: 0,
             held_back: BTreeMap::new(),
             arrivals: 0,
@@ -55,8 +57,8 @@ impl State {
         self.meter.reading(Instant::now())
     }
 
-    pub(super) fn arrivals(&self) -> (u64, u64) {
-        (self.arrivals, self.ended)
+    pub(super) fn arrivals(&self) -> Arrivals {
+        Arrivals { arrivals: self.arrivals, ended: self.ended }
     }
 
     /// Counts an arrival; its number is its place in the order of arrivals.
@@ -119,22 +121,35 @@ impl State {
 
     /// Raises or lowers the cap; `forget` takes back as many free permits as it
     /// can of the number it is given, and says how many.
-    pub(super) fn set_cap(&mut self, cap: u32, forget: impl FnOnce(u32) -> u32) -> After {
-        let from = self.counts().cap;
-        self.meter.update(Instant::now(), |counts| counts.cap = cap);
+    pub(super) fn set_cap(&mut self, cap: u32, forget: impl FnOnce(u32) -> u32) -> (Change, After) {
+        let (at, from) = (Instant::now(), self.counts().cap);
+        let change = Change { quantity: Quantity::Cap, at, from: from.into(), to: cap.into() };
+        self.meter.update(at, |counts| counts.cap = cap);
         if cap < from {
             let lowered = from - cap;
             self.surplus += lowered - forget(lowered);
-            return After::default();
+            return (change, After::default());
         }
         let raised = cap - from;
         let paid = raised.min(self.surplus);
         self.surplus -= paid;
-        self.after((raised - paid) as usize, None)
+        (change, self.after((raised - paid) as usize, None))
     }
 
-    pub(super) fn update(&mut self, change: impl FnOnce(&mut Counts)) {
-        self.meter.update(Instant::now(), change);
+    /// Changes the backlog or the number in back-off.
+    pub(super) fn adjust(&mut self, quantity: Quantity, to: impl FnOnce(u64) -> u64) -> Change {
+        let at = Instant::now();
+        let mut change = Change { quantity, at, from: 0, to: 0 };
+        self.meter.update(at, |counts| {
+            let value = match quantity {
+                Quantity::Backoff => &mut counts.backoff,
+                _ => &mut counts.backlog,
+            };
+            change.from = *value;
+            *value = to(*value);
+            change.to = *value;
+        });
+        change
     }
 
     fn give_back(&mut self) -> usize {

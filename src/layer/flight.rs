@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::io::IoSlice;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
@@ -60,6 +61,7 @@ enum Place {
 
 impl Flight {
     pub(super) fn start(pool: Pool, method: &Method, headers: &HeaderMap) -> Box<Self> {
+        pool.start_sampling();
         let mut acquire = pool.gate().acquire();
         let timeline = Timeline::new(acquire.queued_at());
         let request_id = headers
@@ -153,8 +155,14 @@ impl Flight {
     }
 
     fn generated(&mut self, at: Instant, read: Progress) {
-        if read.events > 0 {
-            self.timeline.content(at, read.tokens);
+        self.pool.emitted(read.tokens);
+        if read.events == 0 {
+            return;
+        }
+        let is_first = self.timeline.first_token_at.is_none();
+        self.timeline.content(at, read.tokens);
+        if let (true, Some(ttft)) = (is_first, self.timeline.ttft()) {
+            self.pool.first_token(ttft);
         }
     }
 
@@ -239,7 +247,7 @@ impl Flight {
         error_type: Option<Cow<'static, str>>,
     ) {
         self.timeline.released_at = Some(departure.at);
-        self.pool.observe(&RequestRecord {
+        self.pool.ended(RequestRecord {
             pool: self.pool.name().clone(),
             span_id: format!("{:016x}", fastrand::u64(1..)).into(),
             trace_id: self.trace_id.take(),
@@ -250,7 +258,7 @@ impl Flight {
             error_type,
             timeline: self.timeline,
             response_bytes: self.response_bytes,
-            generated: self.reader.as_ref().map(generated),
+            generated: self.reader.as_ref().map(|reader| generated(reader, self.pool.tokenizer_name())),
             counts: departure.counts,
         });
     }
@@ -278,7 +286,7 @@ fn read(reader: &mut Reader, data: &impl Buf) -> Progress {
     read
 }
 
-fn generated(reader: &Reader) -> Generated {
+fn generated(reader: &Reader, tokenizer: Option<&Arc<str>>) -> Generated {
     let content = reader.content();
     let usage = content.usage_seen();
     Generated {
@@ -291,6 +299,7 @@ fn generated(reader: &Reader) -> Generated {
         input_tokens: usage.input,
         reasoning_tokens: usage.reasoning,
         counted_tokens: content.counted(),
+        tokenizer: tokenizer.cloned(),
         content_events: content.content_events(),
         skipped_events: reader.skipped(),
     }

@@ -9,7 +9,7 @@ use tower_tps::record::RequestRecord;
 pub(crate) struct Records(pub(crate) Arc<Mutex<Vec<RequestRecord>>>);
 
 impl Observer for Records {
-    fn request(&self, record: &RequestRecord) {
-        self.0.lock().unwrap().push(record.clone());
+    fn request(&self, record: &Arc<RequestRecord>) {
+        self.0.lock().unwrap().push(RequestRecord::clone(record));
     }
 }

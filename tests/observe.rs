@@ -1,0 +1,278 @@
+//! The observers: the run log holds the whole truth, and the metrics are those
+//! of the contract.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
+use serde_json::Value;
+use tokio::time::sleep;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_tps::Pool;
+use tower_tps::clock::Instant;
+use tower_tps::gate::GapCause;
+use tower_tps::observe::{BUCKETS, RunLog, exposition};
+use tower_tps::pool::Builder;
+
+#[path = "support/integrals.rs"]
+mod integrals;
+
+use self::integrals::{Change, Integrals, recompute};
+
+const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+const DONE: &str = "data: [DONE]\n\n";
+
+/// A file of its own under the target directory.
+fn file(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+/// Twelve streams of 100 ms through a pool of this kind: some give up in the
+/// queue, some are refused, the cap moves, a backlog is declared, a retry waits.
+async fn traffic(builder: Builder) -> Pool {
+    let pool = builder.cap(2).max_queue(6).build().unwrap();
+    let upstream = service_fn(|_: Request<()>| async {
+        let frames = [EVENT, EVENT, DONE].map(|text| Bytes::from_static(text.as_bytes()));
+        let frames = stream::iter(frames).then(|bytes| async move {
+            sleep(Duration::from_millis(33)).await;
+            Ok::<_, Infallible>(Frame::data(bytes))
+        });
+        let response = Response::builder().header("content-type", "text/event-stream");
+        Ok::<_, Infallible>(response.body(Box::pin(StreamBody::new(frames))).unwrap())
+    });
+    let metered = pool.layer().layer(upstream);
+    let requests: Vec<_> = (0..12)
+        .map(|index| {
+            let request = Request::builder()
+                .header("x-request-id", format!("r-\"{index}\""))
+                .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+                .body(())
+                .unwrap();
+            let call = metered.clone().oneshot(request);
+            tokio::spawn(async move {
+                let limit = Duration::from_millis(if index == 5 { 10 } else { 100_000 });
+                let response = tokio::time::timeout(limit, call).await;
+                if let Ok(Ok(response)) = response {
+                    let _ = response.into_body().collect().await;
+                }
+            })
+        })
+        .collect();
+    let mut backlog = pool.backlog(3);
+    sleep(Duration::from_millis(20)).await;
+    pool.set_cap(5).unwrap();
+    let backoff = pool.backoff();
+    sleep(Duration::from_millis(200)).await;
+    backlog.take(2);
+    pool.set_cap(1).unwrap();
+    drop(backoff);
+    for request in requests {
+        request.await.unwrap();
+    }
+    sleep(Duration::from_millis(50)).await;
+    drop(backlog);
+    pool
+}
+
+fn run<F: Future>(future: F) -> F::Output {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap().block_on(future)
+}
+
+fn lines(path: &PathBuf) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("not JSON: {line}")))
+        .collect()
+}
+
+fn wall(value: &Value) -> Option<SystemTime> {
+    value.as_str().map(|text| humantime::parse_rfc3339(text).unwrap())
+}
+
+/// Nanoseconds of a decimal number of seconds, read without a binary fraction.
+fn nanos(line: &str, key: &str) -> u128 {
+    let (_, rest) = line.split_once(&format!("\"{key}\":")).unwrap();
+    let number = rest.split([',', '}']).next().unwrap();
+    let (whole, part) = number.split_once('.').unwrap();
+    assert_eq!(part.len(), 9);
+    format!("{whole}{part}").parse().unwrap()
+}
+
+/// From the request, cap, backlog and backoff lines alone, every integral of
+/// the `end` line follows to the nanosecond.
+#[test]
+fn the_log_holds_the_whole_truth() {
+    let path = file("truth.jsonl");
+    let online = run(async {
+        let log = RunLog::create(&path).unwrap().run_id("a").label("host", "b");
+        let pool = traffic(Pool::builder("p").observer(log)).await;
+        pool.close();
+        Integrals::of(&pool.reading().totals)
+    });
+    let lines = lines(&path);
+    let (first, last) = (&lines[0], lines.last().unwrap());
+    assert_eq!((&first["type"], &first["run_id"], &first["pool"]), (&"run".into(), &"a".into(), &"p".into()));
+    assert_eq!((&first["cap"], &first["labels"]["host"]), (&2.into(), &"b".into()));
+    assert_eq!((&last["type"], &last["dropped_records"]), (&"end".into(), &0.into()));
+
+    let origin = wall(&first["started_at"]).unwrap();
+    let epoch = Instant::now();
+    let at = |value: &Value| Some(epoch.after(wall(value)?.duration_since(origin).unwrap()).unwrap());
+    let delta = |line: &Value| line["to"].as_i64().unwrap() - line["from"].as_i64().unwrap();
+    let mut changes = vec![Change { cap: 2, ..Change::at(epoch) }];
+    let mut outcomes = std::collections::BTreeMap::<String, u32>::new();
+    for line in &lines {
+        let kind = line["type"].as_str().unwrap();
+        assert_eq!(line["run_id"], "a");
+        match kind {
+            "cap" => changes.push(Change { cap: delta(line), ..Change::at(at(&line["at"]).unwrap()) }),
+            "backlog" => {
+                changes.push(Change { backlog: delta(line), ..Change::at(at(&line["at"]).unwrap()) })
+            }
+            "backoff" => {
+                changes.push(Change { backoff: delta(line), ..Change::at(at(&line["at"]).unwrap()) })
+            }
+            "request" => {
+                *outcomes.entry(line["outcome"].as_str().unwrap().into()).or_default() += 1;
+                assert_eq!(line["trace_id"], "0af7651916cd43dd8448eb211c80319c");
+                let (queued, released) = (at(&line["queued_at"]).unwrap(), at(&line["released_at"]).unwrap());
+                if line["outcome"] == "rejected" {
+                    continue;
+                }
+                changes.push(Change { waiting: 1, ..Change::at(queued) });
+                let admitted = at(&line["admitted_at"]);
+                let in_flight = i64::from(admitted.is_some());
+                changes.push(Change { waiting: -1, in_flight, ..Change::at(admitted.unwrap_or(released)) });
+                changes.push(Change { in_flight: -in_flight, ..Change::at(released) });
+            }
+            "run" | "sample" | "end" => {}
+            other => panic!("a line of type {other}"),
+        }
+    }
+    assert_eq!(outcomes["rejected"] + outcomes["cancelled"] + outcomes["completed"], 12);
+    assert!(outcomes["completed"] > 3);
+
+    let text = std::fs::read_to_string(&path).unwrap();
+    let end = text.lines().last().unwrap();
+    let logged = Integrals {
+        backlog: nanos(end, "backlog_time"),
+        causes: ["gap_time_wakeup", "gap_time_backoff", "gap_time_orchestration"].map(|key| nanos(end, key)),
+        gap_slots: nanos(end, "gap_slot_time"),
+        lost: nanos(end, "lost_slot_time"),
+        cap: nanos(end, "cap_slot_time"),
+        busy: nanos(end, "busy_slot_time"),
+        idle: nanos(end, "idle_slot_time"),
+        over: nanos(end, "over_slot_time"),
+    };
+    assert!(logged.causes.iter().skip(1).all(|cause| *cause > 0), "{logged:?}");
+    assert_eq!(logged, online);
+    assert_eq!(logged, recompute(changes, at(&last["at"]).unwrap()));
+    assert_eq!(nanos(end, "gap_time"), logged.causes.iter().sum());
+}
+
+/// A request's line has the fields of the contract that exist, and no others.
+#[test]
+fn a_request_line_leaves_out_what_does_not_exist() {
+    let path = file("fields.jsonl");
+    run(async {
+        traffic(Pool::builder("p").observer(RunLog::create(&path).unwrap())).await;
+    });
+    let lines = lines(&path);
+    let of =
+        |outcome: &str| lines.iter().find(|line| line["outcome"] == outcome).unwrap().as_object().unwrap();
+    let completed = of("completed");
+    assert_eq!(completed["output_tokens"], 2);
+    assert_eq!((&completed["format"], &completed["token_source"]), (&"openai-chat".into(), &"events".into()));
+    assert_eq!(completed["request_id"], "r-\"0\"");
+    assert_eq!(completed["stream_tps"].as_f64().map(f64::round), Some(61.0));
+    let rejected = of("rejected");
+    assert_eq!(rejected["error_type"], "queue_full");
+    assert!(!rejected.contains_key("admitted_at") && !rejected.contains_key("output_tokens"));
+    assert!(completed.values().chain(rejected.values()).all(|value| !value.is_null()));
+}
+
+/// A log goes on at the end of a file that exists, and not in a torn line.
+#[test]
+fn a_torn_line_stays_alone() {
+    let path = file("torn.jsonl");
+    std::fs::write(&path, "{\"type\":\"req").unwrap();
+    run(async { drop(Pool::builder("p").observer(RunLog::create(&path).unwrap()).build().unwrap()) });
+    let text = std::fs::read_to_string(&path).unwrap();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines[0], "{\"type\":\"req");
+    assert!(lines[1].starts_with("{\"type\":\"run\""));
+    assert!(lines.last().unwrap().starts_with("{\"type\":\"end\""));
+    assert!(RunLog::create("/nowhere/at/all.jsonl").is_err());
+}
+
+/// The names, types and buckets of the contract, and `gap_fraction` from them.
+#[test]
+fn the_metrics_of_the_contract() {
+    let mut builder = PrometheusBuilder::new();
+    for (name, buckets) in BUCKETS {
+        builder = builder.set_buckets_for_metric(Matcher::Full(name.into()), buckets).unwrap();
+    }
+    let recorder = builder.build_recorder();
+    let (text, totals) = metrics::with_local_recorder(&recorder, || {
+        run(async {
+            // A disk that is full: what does not reach it is counted.
+            let pool = traffic(Pool::builder("p").observer(RunLog::create("/dev/full").unwrap())).await;
+            pool.close();
+            (exposition(&recorder.handle().render()), pool.reading().totals)
+        })
+    });
+    for (name, kind) in [
+        ("gen_ai_server_time_to_first_token_seconds", "histogram"),
+        ("gen_ai_server_time_per_output_token_seconds", "histogram"),
+        ("gen_ai_server_request_duration_seconds", "histogram"),
+        ("tps_queue_duration_seconds", "histogram"),
+        ("tps_stream_tokens_per_second", "histogram"),
+        ("tps_end_to_end_tokens_per_second", "histogram"),
+        ("tps_slot_held_seconds", "histogram"),
+        ("tps_max_token_gap_seconds", "histogram"),
+        ("tps_request_output_tokens", "histogram"),
+        ("tps_cap", "gauge"),
+        ("tps_in_flight", "gauge"),
+        ("tps_queue_depth", "gauge"),
+        ("tps_gap_seconds_total", "counter"),
+        ("tps_backlog_seconds_total", "counter"),
+        ("tps_observed_seconds_total", "counter"),
+        ("tps_cap_slot_seconds_total", "counter"),
+        ("tps_gap_slot_seconds_total", "counter"),
+        ("tps_lost_slot_seconds_total", "counter"),
+        ("tps_idle_slot_seconds_total", "counter"),
+        ("tps_busy_slot_seconds_total", "counter"),
+        ("tps_requests_total", "counter"),
+        ("tps_output_tokens_total", "counter"),
+        ("tps_emitted_tokens_total", "counter"),
+        ("tps_log_dropped_records_total", "counter"),
+    ] {
+        assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} {kind} in\n{text}");
+    }
+    let value = |series: &str| -> f64 {
+        let line = text.lines().find(|line| line.starts_with(series)).unwrap_or_else(|| panic!("{series}"));
+        line.rsplit(' ').next().unwrap().parse().unwrap()
+    };
+    assert!(value("tps_log_dropped_records_total{pool=\"p\"}") > 12.0);
+    assert_eq!(value("tps_cap{pool=\"p\"}"), 1.0);
+    for cause in [GapCause::Wakeup, GapCause::Backoff, GapCause::Orchestration] {
+        let series = format!("tps_gap_seconds_total{{pool=\"p\",cause=\"{}\"}}", cause.as_str());
+        assert_eq!(value(&series), totals.gap_time_of(cause).as_secs_f64());
+    }
+    let queued: f64 = ["completed", "cancelled", "rejected"]
+        .map(|outcome| {
+            value(&format!("tps_queue_duration_seconds_count{{pool=\"p\",outcome=\"{outcome}\"}}"))
+        })
+        .iter()
+        .sum();
+    assert_eq!(queued, 12.0, "every arrival is in the distribution of the queue");
+}
