@@ -3,6 +3,7 @@
 //! # Optional features
 //!
 //! - `sim`: the simulated engine, a real HTTP server on loopback.
+//! - `cli`: the program `tps`, with `sim`.
 //!
 //! # How it is built
 //!

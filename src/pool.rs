@@ -1,6 +1,5 @@
 //! The pool: one capacity, and all that measures it.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -9,11 +8,10 @@ use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
 use crate::gate::{Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
-use crate::layer::MeterLayer;
 use crate::observe::{FirstToken, Metrics, Observer, Observers, Sample, Start};
 use crate::outcome::Outcome;
 use crate::record::RequestRecord;
-use crate::tokens::{Counter, Tokenizer};
+use crate::tokens::Tokens;
 
 /// The handle of one capacity: its gate, its tokenizer and its observers. Cheap
 /// to clone; all clones are the same pool.
@@ -33,7 +31,7 @@ pub struct Builder {
     max_queue: Option<u64>,
     queue_timeout: Option<Duration>,
     sample_interval: Duration,
-    tokenizer: Option<Box<dyn Tokenizer>>,
+    tokens: Tokens,
     observers: Vec<Box<dyn Observer>>,
 }
 
@@ -41,8 +39,8 @@ pub struct Builder {
 struct Inner {
     name: Arc<str>,
     gate: Gate,
-    tokenizer: Option<Box<dyn Tokenizer>>,
-    tokenizer_name: Option<Arc<str>>,
+    tokens: Tokens,
+    tokenizer_name: Arc<str>,
     observers: Arc<Observers>,
     sample_interval: Duration,
     sampling: AtomicBool,
@@ -64,15 +62,9 @@ impl Pool {
             max_queue: None,
             queue_timeout: None,
             sample_interval: Duration::from_secs(1),
-            tokenizer: None,
+            tokens: Tokens::events(),
             observers: vec![Box::new(Metrics)],
         }
-    }
-
-    /// The Tower layer that runs requests through this pool.
-    #[must_use]
-    pub fn layer(&self) -> MeterLayer {
-        MeterLayer::new(self.clone())
     }
 
     /// The pool's name.
@@ -132,14 +124,13 @@ impl Pool {
         &self.inner.gate
     }
 
-    /// A counter for one stream; none without a tokenizer, or from one that panics.
-    pub(crate) fn counter(&self) -> Option<Box<dyn Counter>> {
-        let tokenizer = self.inner.tokenizer.as_ref()?;
-        catch_unwind(AssertUnwindSafe(|| tokenizer.counter())).ok()
+    /// How tokens are counted.
+    pub(crate) fn tokens(&self) -> &Tokens {
+        &self.inner.tokens
     }
 
-    pub(crate) fn tokenizer_name(&self) -> Option<&Arc<str>> {
-        self.inner.tokenizer_name.as_ref()
+    pub(crate) fn tokenizer_name(&self) -> &Arc<str> {
+        &self.inner.tokenizer_name
     }
 
     pub(crate) fn emitted(&self, tokens: u64) {
@@ -253,11 +244,11 @@ impl Builder {
         self
     }
 
-    /// Counts the tokens of what is generated. Without it they are known from
-    /// the provider's usage, else as one for each event with content.
+    /// How tokens are counted where the provider gives no figure:
+    /// [`Tokens::events`] unless told otherwise.
     #[must_use]
-    pub fn tokenizer(mut self, tokenizer: impl Tokenizer) -> Self {
-        self.tokenizer = Some(Box::new(tokenizer));
+    pub fn tokenizer(mut self, tokens: Tokens) -> Self {
+        self.tokens = tokens;
         self
     }
 
@@ -287,8 +278,8 @@ impl Builder {
             inner: Arc::new(Inner {
                 name: self.name,
                 gate: gate.build()?,
-                tokenizer_name: self.tokenizer.as_ref().map(|tokenizer| tokenizer.name().into()),
-                tokenizer: self.tokenizer,
+                tokenizer_name: self.tokens.name().into(),
+                tokens: self.tokens,
                 observers,
                 sample_interval: self.sample_interval,
                 sampling: AtomicBool::new(false),

@@ -69,8 +69,8 @@ pub struct Generated {
     pub reasoning_tokens: Option<u64>,
     /// What the pool's tokenizer counted; absent without one, or where it failed.
     pub counted_tokens: Option<u64>,
-    /// The tokenizer's name; absent without one.
-    pub tokenizer: Option<Arc<str>>,
+    /// How the pool counts tokens: see [`Tokens::name`](crate::tokens::Tokens::name).
+    pub tokenizer: Arc<str>,
     /// Events that carried generated content. A document is one.
     pub content_events: u64,
     /// Events that were too large to read.

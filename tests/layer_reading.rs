@@ -16,7 +16,7 @@ use tower_tps::Pool;
 use tower_tps::layer::ResponseBody;
 use tower_tps::outcome::{Outcome, Phase};
 use tower_tps::record::RequestRecord;
-use tower_tps::tokens::{Counter, TokenSource, Tokenizer};
+use tower_tps::tokens::{Counter, TokenSource, Tokenizer, Tokens};
 
 #[path = "support/records.rs"]
 mod records;
@@ -240,7 +240,11 @@ async fn a_tokenizer_counts_or_fails_alone() {
         (&[(1, ONE), (1, bad), (1, DONE)][..], Some((2, TokenSource::Events)), None),
     ] {
         let records = Records::default();
-        let pool = Pool::builder("test").tokenizer(Characters).observer(records.clone()).build().unwrap();
+        let pool = Pool::builder("test")
+            .tokenizer(Tokens::by(Characters))
+            .observer(records.clone())
+            .build()
+            .unwrap();
         respond(&pool, "text/event-stream", text(frames)).await.collect().await.unwrap();
         let generated = records.0.lock().unwrap().remove(0).generated.unwrap();
         assert_eq!((generated.output_tokens, generated.counted_tokens), (tokens, counted));

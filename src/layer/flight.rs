@@ -4,13 +4,13 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::io::IoSlice;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use http::response::Parts;
 use http::{HeaderMap, Method};
 
+use super::error_type::ErrorType;
 use super::refusal;
 use crate::clock::Instant;
 use crate::gate::{Acquire, Departure, Refusal, Slot};
@@ -33,6 +33,7 @@ pub(super) struct Flight {
     request_id: Box<str>,
     trace_id: Option<Box<str>>,
     status: Option<u16>,
+    error_type: Option<ErrorType>,
     reader: Option<Reader>,
     last_chunk_at: Option<Instant>,
     response_bytes: u64,
@@ -76,6 +77,7 @@ impl Flight {
             request_id,
             trace_id: trace_id(headers),
             status: None,
+            error_type: None,
             reader: None,
             last_chunk_at: None,
             response_bytes: 0,
@@ -128,8 +130,9 @@ impl Flight {
     pub(super) fn headers(&mut self, parts: &Parts, exact_size: Option<u64>) {
         self.timeline.headers_at = Some(Instant::now());
         self.status = Some(parts.status.as_u16());
+        self.error_type = parts.extensions.get().copied();
         let reader = Reader::new(parts.status, &parts.headers);
-        self.reader = Some(match self.pool.counter() {
+        self.reader = Some(match self.pool.tokens().counter() {
             Some(counter) => reader.with_counter(counter),
             None => reader,
         });
@@ -213,7 +216,10 @@ impl Flight {
             (End::BodyError, _) => (Outcome::Failed, Some("body".into())),
             // Whoever drops the body of an error, or drops it upon one, was
             // failed by it and did not hang up.
-            (_, Some(status)) if status >= 400 => (Outcome::Failed, Some(format!("status_{status}").into())),
+            (_, Some(status)) if status >= 400 => {
+                let status = || format!("status_{status}").into();
+                (Outcome::Failed, Some(self.error_type.map_or_else(status, |ErrorType(kind)| kind.into())))
+            }
             _ if reader.content().error_type().is_some() => {
                 let error = if reader.streamed() { "stream_error" } else { "response_error" };
                 (Outcome::Failed, Some(error.into()))
@@ -258,7 +264,7 @@ impl Flight {
             error_type,
             timeline: self.timeline,
             response_bytes: self.response_bytes,
-            generated: self.reader.as_ref().map(|reader| generated(reader, self.pool.tokenizer_name())),
+            generated: self.reader.as_ref().map(|reader| generated(reader, &self.pool)),
             counts: departure.counts,
         });
     }
@@ -286,7 +292,7 @@ fn read(reader: &mut Reader, data: &impl Buf) -> Progress {
     read
 }
 
-fn generated(reader: &Reader, tokenizer: Option<&Arc<str>>) -> Generated {
+fn generated(reader: &Reader, pool: &Pool) -> Generated {
     let content = reader.content();
     let usage = content.usage_seen();
     Generated {
@@ -294,12 +300,12 @@ fn generated(reader: &Reader, tokenizer: Option<&Arc<str>>) -> Generated {
         streamed: reader.streamed(),
         model: content.model_name().map(Into::into),
         finish_reason: content.finish_reason().map(Into::into),
-        output_tokens: content.output_tokens(),
+        output_tokens: content.output_tokens().filter(|(_, source)| pool.tokens().admits(*source)),
         usage_output_tokens: usage.normalised_output(),
         input_tokens: usage.input,
         reasoning_tokens: usage.reasoning,
         counted_tokens: content.counted(),
-        tokenizer: tokenizer.cloned(),
+        tokenizer: pool.tokenizer_name().clone(),
         content_events: content.content_events(),
         skipped_events: reader.skipped(),
     }

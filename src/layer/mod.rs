@@ -9,11 +9,13 @@
 //! The upstream's body is dropped before the slot goes back.
 
 mod body;
+mod error_type;
 mod flight;
 mod future;
 mod refusal;
 mod service;
 
 pub use self::body::ResponseBody;
+pub use self::error_type::ErrorType;
 pub use self::future::ResponseFuture;
 pub use self::service::{Meter, MeterLayer};

@@ -29,9 +29,11 @@ pub struct Meter<S> {
     inner: S,
 }
 
-impl MeterLayer {
-    pub(crate) fn new(pool: Pool) -> Self {
-        Self { pool }
+impl Pool {
+    /// The Tower layer that runs requests through this pool.
+    #[must_use]
+    pub fn layer(&self) -> MeterLayer {
+        MeterLayer { pool: self.clone() }
     }
 }
 

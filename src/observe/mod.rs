@@ -62,8 +62,8 @@ pub struct Start {
     pub at: Instant,
     /// Its cap.
     pub cap: u32,
-    /// Its tokenizer's name; absent without one.
-    pub tokenizer: Option<Arc<str>>,
+    /// How it counts tokens: see [`Tokens::name`](crate::tokens::Tokens::name).
+    pub tokenizer: Arc<str>,
     /// The cadence of its samples.
     pub sample_interval: Duration,
 }

@@ -1,6 +1,10 @@
 //! Counting tokens on text as it passes, and where a count comes from.
 
+mod choice;
+
 use std::fmt::{self, Debug};
+
+pub use self::choice::Tokens;
 
 /// A way to cut text into tokens.
 pub trait Tokenizer: Send + Sync + Debug + 'static {

@@ -26,7 +26,7 @@ impl<'a> Line<'a> {
         line.instant("started_at", start.at);
         line.text("pool", &start.pool);
         line.value("cap", start.cap);
-        line.maybe(start.tokenizer.as_deref(), |line, name| line.text("tokenizer", name));
+        line.text("tokenizer", &start.tokenizer);
         line.time("sample_interval", start.sample_interval);
         let labels: serde_json::Map<_, _> =
             run.labels.iter().map(|(key, value)| (key.to_string(), value.to_string().into())).collect();
@@ -109,7 +109,7 @@ impl<'a> Line<'a> {
         ] {
             self.maybe(tokens, |line, tokens| line.value(key, tokens));
         }
-        self.maybe(generated.tokenizer.as_deref(), |line, name| line.text("tokenizer", name));
+        self.text("tokenizer", &generated.tokenizer);
         self.value("content_events", generated.content_events);
         self.value("skipped_events", generated.skipped_events);
     }

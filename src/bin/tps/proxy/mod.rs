@@ -1,0 +1,130 @@
+//! `tps proxy`: starts everything or nothing, serves, and ends in good order.
+
+mod admin;
+mod forward;
+mod server;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use tokio::net::TcpListener;
+use tower_tps::Pool;
+use tower_tps::observe::RunLog;
+use tower_tps::sim::Engine;
+use tower_tps::tokens::Tokens;
+
+use self::admin::Admin;
+use self::forward::Forward;
+use crate::args::{ProxyArgs, TokenizerArg, Upstream};
+use crate::failure::Failure;
+
+/// Runs until it is told to stop.
+pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::running("the runtime", error))?;
+    let done = runtime.block_on(serve(args));
+    // What is still under way after the drain is cut off here, and not waited for.
+    runtime.shutdown_background();
+    done
+}
+
+async fn serve(args: ProxyArgs) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    // The addresses first: a log is begun only once nothing else can fail.
+    let clients = bind(args.listen, "--listen").await?;
+    let operators = bind(args.admin, "--admin").await?;
+    let engine = match args.upstream {
+        Upstream::Sim => {
+            Some(Engine::builder().start().await.map_err(|error| Failure::running("the engine", error))?)
+        }
+        Upstream::Url(_) => None,
+    };
+    let base = match (&args.upstream, &engine) {
+        (Upstream::Url(url), _) => url.clone(),
+        (Upstream::Sim, Some(engine)) => {
+            engine.url().parse().map_err(|error| Failure::running("the engine's address", error))?
+        }
+        (Upstream::Sim, None) => return Err(Failure::running("the engine", "it did not start")),
+    };
+    let metrics = admin::recorder()?;
+    let pool = pool(&args)?;
+    let ready = Arc::new(AtomicBool::new(true));
+    eprintln!("tps: http://{} -> {base}, cap {}", address(&clients), args.cap);
+    eprintln!("tps: admin on http://{}", address(&operators));
+
+    let admin = Admin { pool: pool.clone(), metrics, ready: ready.clone() };
+    let admin = tokio::spawn(admin.serve(operators));
+    let server = server::Server::new(&pool, Forward::new(base));
+    let connections = server.accept_until(clients, signals.next()).await;
+
+    ready.store(false, Ordering::Relaxed);
+    eprintln!("tps: stopping; streams under way have {:?}", args.drain_timeout);
+    tokio::select! {
+        () = connections.drain(args.drain_timeout) => {}
+        () = signals.next() => {
+            eprintln!("tps: stopping at once");
+        }
+    }
+    pool.close();
+    admin.abort();
+    Ok(())
+}
+
+fn pool(args: &ProxyArgs) -> Result<Pool, Failure> {
+    let tokens = match args.tokenizer {
+        TokenizerArg::Usage => Tokens::usage(),
+        TokenizerArg::Events => Tokens::events(),
+    };
+    let mut builder =
+        Pool::builder("proxy").cap(args.cap).sample_interval(args.sample_interval).tokenizer(tokens);
+    if let Some(waiting) = args.max_queue {
+        builder = builder.max_queue(waiting);
+    }
+    if let Some(timeout) = args.queue_timeout {
+        builder = builder.queue_timeout(timeout);
+    }
+    if let Some(path) = &args.log {
+        let mut log = RunLog::create(path).map_err(|error| {
+            Failure::usage(format!("--log {}", path.display()), error, "give a file that can be written")
+        })?;
+        if let Some(id) = &args.run_id {
+            log = log.run_id(id);
+        }
+        builder = builder.observer(log);
+    }
+    builder.build().map_err(|error| Failure::usage("--cap", error, "see --help"))
+}
+
+async fn bind(address: std::net::SocketAddr, flag: &str) -> Result<TcpListener, Failure> {
+    TcpListener::bind(address)
+        .await
+        .map_err(|error| Failure::usage(format!("{flag} {address}"), error, "choose another address"))
+}
+
+/// The address that was bound, which may have been asked for as port 0.
+fn address(listener: &TcpListener) -> String {
+    listener.local_addr().map_or_else(|_| "?".into(), |address| address.to_string())
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        use tokio::signal::unix::{SignalKind, signal};
+        let failed = |error| Failure::running("signals", error);
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(failed)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(failed)?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

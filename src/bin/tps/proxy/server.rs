@@ -1,0 +1,100 @@
+//! The proxy's server: connections in, requests through the pool or past it.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use http::{Method, Request, Response};
+use http_body_util::Either;
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto;
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+use tower_layer::Layer;
+use tower_service::Service;
+use tower_tps::Pool;
+use tower_tps::layer::{Meter, ResponseBody};
+
+use super::forward::{Forward, UpstreamBody};
+
+type Body = Either<ResponseBody<UpstreamBody>, UpstreamBody>;
+
+/// What every connection is served with.
+#[derive(Clone)]
+pub(super) struct Server {
+    measured: Meter<Forward>,
+    past: Forward,
+}
+
+/// The connections that are open when no more are taken.
+pub(super) struct Connections {
+    open: JoinSet<()>,
+    graceful: GracefulShutdown,
+}
+
+impl Server {
+    pub(super) fn new(pool: &Pool, forward: Forward) -> Self {
+        Self { measured: pool.layer().layer(forward.clone()), past: forward }
+    }
+
+    /// Takes connections until `stop` is there.
+    pub(super) async fn accept_until(
+        self,
+        listener: TcpListener,
+        stop: impl Future<Output = ()>,
+    ) -> Connections {
+        let (mut open, graceful) = (JoinSet::new(), GracefulShutdown::new());
+        let mut stop = std::pin::pin!(stop);
+        loop {
+            tokio::select! {
+                () = &mut stop => return Connections { open, graceful },
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => self.serve(stream, &mut open, &graceful),
+                    // Out of descriptors, most likely: some will come back.
+                    Err(error) => {
+                        eprintln!("tps: cannot take a connection: {error}");
+                        tokio::time::sleep(Duration::from_millis(50)).await;
+                    }
+                },
+                Some(_) = open.join_next() => {}
+            }
+        }
+    }
+
+    fn serve(&self, stream: TcpStream, open: &mut JoinSet<()>, graceful: &GracefulShutdown) {
+        // A token must not wait for the next one; where that cannot be set it does, nothing worse.
+        let _ = stream.set_nodelay(true);
+        let server = self.clone();
+        let service = service_fn(move |request| {
+            let mut server = server.clone();
+            async move { server.answer(request).await }
+        });
+        let connection = auto::Builder::new(TokioExecutor::new())
+            .serve_connection(TokioIo::new(stream), service)
+            .into_owned();
+        let watched = graceful.watch(connection);
+        open.spawn(async move {
+            // How a connection ends is its client's to see; the records have the rest.
+            let _ = watched.await;
+        });
+    }
+
+    async fn answer(&mut self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        if request.method() == Method::POST {
+            Ok(self.measured.call(request).await?.map(Either::Left))
+        } else {
+            Ok(self.past.call(request).await?.map(Either::Right))
+        }
+    }
+}
+
+impl Connections {
+    /// Lets what is under way go on for `limit`, then cuts it off.
+    pub(super) async fn drain(mut self, limit: Duration) {
+        // What did not end in time is ended by dropping it.
+        let _ = tokio::time::timeout(limit, self.graceful.shutdown()).await;
+        self.open.shutdown().await;
+    }
+}

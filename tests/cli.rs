@@ -1,0 +1,204 @@
+//! The program `tps`, run as a user runs it.
+#![cfg(feature = "cli")]
+
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+
+use serde_json::Value;
+
+const STREAM: &str = r#"{"messages":[{"content":"a b"}],"stream":true,"max_tokens":12}"#;
+
+fn tps(args: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tps"));
+    command.args(args.split_whitespace()).stdin(Stdio::null());
+    command
+}
+
+fn run(args: &str) -> Output {
+    tps(args).output().unwrap()
+}
+
+fn file(name: &str) -> PathBuf {
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+/// A proxy before the simulated engine, on ports of its own. Killed when dropped.
+struct Proxy {
+    child: Child,
+    clients: String,
+    admin: String,
+}
+
+impl Proxy {
+    fn start(upstream: &str, args: &str) -> Self {
+        let all = format!("proxy --upstream {upstream} --listen 127.0.0.1:0 --admin 127.0.0.1:0 {args}");
+        let mut child = tps(&all).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
+        let mut address = |before: &str| {
+            let line = said.next().unwrap().unwrap();
+            let (_, rest) = line.split_once(before).unwrap_or_else(|| panic!("said: {line}"));
+            format!("http://{}", rest.split(' ').next().unwrap())
+        };
+        let (clients, admin) = (address("tps: http://"), address("tps: admin on http://"));
+        // What it says later is read to the end, so that it never waits for it.
+        std::thread::spawn(move || said.for_each(drop));
+        Self { child, clients, admin }
+    }
+
+    fn post(&self, body: &'static str) -> reqwest::RequestBuilder {
+        reqwest::Client::new().post(format!("{}/v1/chat/completions", self.clients)).body(body)
+    }
+
+    async fn admin(&self, path: &str) -> String {
+        let response = reqwest::get(format!("{}{path}", self.admin)).await.unwrap();
+        response.text().await.unwrap()
+    }
+
+    async fn status(&self) -> Value {
+        serde_json::from_str(&self.admin("/status").await).unwrap()
+    }
+
+    fn terminate(&mut self) -> ExitStatus {
+        let id = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+        self.child.wait().unwrap()
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Bad input is answered with one line that says what and how to mend it, and
+/// exit code 2.
+#[test]
+fn bad_input_is_one_line() {
+    for (args, thing, mend) in [
+        ("proxy --upstream sim --cap 0", "--cap", "1..=1048576"),
+        ("proxy --upstream sim --cap x", "--cap", "--help"),
+        ("proxy --upstream ftp://x --cap 2", "ftp://x", "give http://HOST:PORT or sim"),
+        ("proxy --upstream :: --cap 2", "'::'", "give http://HOST:PORT or sim"),
+        ("proxy --upstream http://a/?b --cap 2", "query", "give http://HOST:PORT"),
+        ("proxy --upstream sim --cap 2 --frob", "--frob", "--help"),
+        ("proxy --cap 2", "--upstream", "--help"),
+        ("frob", "frob", "--help"),
+        ("proxy --upstream sim --cap 2 --queue-timeout 5", "'5'", "give a time such as 30s"),
+        ("proxy --upstream sim --cap 2 --queue-timeout 0s", "'0s'", "give a time such as 30s"),
+        ("proxy --upstream sim --cap 2 --tokenizer x", "'x'", "usage, events"),
+        (
+            "proxy --upstream sim --cap 2 --listen 127.0.0.1:0 --admin 127.0.0.1:0 --log /nowhere/x.jsonl",
+            "--log /nowhere/x.jsonl",
+            "give a file that can be written",
+        ),
+    ] {
+        let output = run(args);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{args}: {said}");
+        assert_eq!(said.lines().count(), 1, "{args}: {said}");
+        assert!(said.starts_with("tps: ") && said.contains(thing) && said.contains(mend), "{args}: {said}");
+        assert!(output.stdout.is_empty());
+    }
+}
+
+/// A taken port is said before anything is begun: no log is left behind.
+#[test]
+fn a_taken_port_leaves_nothing_behind() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let _held = TcpListener::bind(taken).unwrap();
+    let log = file("taken.jsonl");
+    for flags in
+        [format!("--listen {taken} --admin 127.0.0.1:0"), format!("--listen 127.0.0.1:0 --admin {taken}")]
+    {
+        let output = run(&format!("proxy --upstream sim --cap 2 {flags} --log {}", log.display()));
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{said}");
+        assert!(said.contains(&taken.to_string()) && said.contains("choose another address"), "{said}");
+        assert!(!log.exists());
+    }
+}
+
+/// Every subcommand has help with examples, and asking for it is no error.
+#[test]
+fn help_has_examples() {
+    for args in ["--help", "proxy --help"] {
+        let output = run(args);
+        assert!(output.status.success());
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(text.contains("Usage: tps"), "{text}");
+        assert!(args == "--help" || text.contains("Examples:\n  tps proxy"), "{text}");
+    }
+}
+
+/// From start to SIGTERM: requests of every kind, the cap changed on the way,
+/// and a log whose last line is the end.
+#[tokio::test]
+async fn a_proxy_lives_and_ends_in_good_order() {
+    let log = file("proxy.jsonl");
+    let mut proxy = Proxy::start("sim", &format!("--cap 1 --run-id r --log {}", log.display()));
+    assert_eq!(proxy.admin("/healthz").await, "ok\n");
+    assert_eq!(proxy.admin("/readyz").await, "ready\n");
+
+    let text = proxy.post(STREAM).send().await.unwrap().text().await.unwrap();
+    assert!(text.ends_with("data: [DONE]\n\n"), "{text}");
+    let models = reqwest::get(format!("{}/v1/models", proxy.clients)).await.unwrap();
+    assert_eq!(models.status(), 200);
+    let put = |cap: &'static str| reqwest::Client::new().put(format!("{}/cap", proxy.admin)).body(cap).send();
+    assert_eq!(put("{\"cap\": 3}").await.unwrap().status(), 200);
+    assert_eq!(put("{\"cap\": 0}").await.unwrap().status(), 400);
+    assert_eq!(put("nonsense").await.unwrap().status(), 400);
+    let status = proxy.status().await;
+    assert_eq!((&status["cap"], &status["requests"]), (&3.into(), &1.into()));
+
+    // One that stalls is hung up on, and another is under way when the end comes.
+    let mut stalled = proxy.post(STREAM).header("x-sim-fault", "stall").send().await.unwrap();
+    assert!(stalled.chunk().await.unwrap().is_some());
+    drop(stalled);
+    while proxy.status().await["in_flight"] != 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    let mut last = proxy.post(STREAM).send().await.unwrap();
+    let mut text = String::from_utf8(last.chunk().await.unwrap().unwrap().to_vec()).unwrap();
+    let metrics = proxy.admin("/metrics").await;
+    assert!(metrics.contains("tps_requests_total{pool=\"proxy\",outcome=\"cancelled\""), "{metrics}");
+
+    let ended = tokio::task::spawn_blocking(move || proxy.terminate());
+    text.push_str(&last.text().await.unwrap());
+    assert!(text.ends_with("data: [DONE]\n\n"), "what is under way is drained: {text}");
+    assert_eq!(ended.await.unwrap().code(), Some(0));
+
+    let text = std::fs::read_to_string(&log).unwrap();
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let kinds = |kind: &str| lines.iter().filter(|line| line["type"] == kind).count();
+    assert_eq!((kinds("run"), kinds("request"), kinds("cap"), kinds("end")), (1, 3, 1, 1));
+    let end = lines.last().unwrap();
+    assert_eq!(
+        (&end["type"], &end["run_id"], &end["dropped_records"]),
+        (&"end".into(), &"r".into(), &0.into())
+    );
+    assert_eq!((&end["requests"], &end["completed"], &end["in_flight"]), (&3.into(), &2.into(), &0.into()));
+}
+
+/// An upstream that is not there is a 502 that says so, and the record says `connect`.
+#[tokio::test]
+async fn an_absent_upstream_is_a_502() {
+    let absent = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let log = file("absent.jsonl");
+    let mut proxy = Proxy::start(&format!("http://{absent}"), &format!("--cap 1 --log {}", log.display()));
+    let response = proxy.post("{}").send().await.unwrap();
+    assert_eq!(response.status(), 502);
+    assert!(response.text().await.unwrap().contains("\"code\":\"connect\""));
+    assert_eq!(proxy.terminate().code(), Some(0));
+    let text = std::fs::read_to_string(&log).unwrap();
+    let record = text.lines().find(|line| line.contains("\"type\":\"request\"")).unwrap();
+    assert!(
+        record.contains("\"outcome\":\"failed\"") && record.contains("\"error_type\":\"connect\""),
+        "{record}"
+    );
+}
