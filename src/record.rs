@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::clock::Instant;
 use crate::gate::Counts;
 use crate::outcome::{Outcome, Phase};
 use crate::timeline::Timeline;
@@ -34,6 +35,10 @@ pub struct RequestRecord {
     /// event), `response_error` (an error in a document), `body`, `service`, or
     /// the reason of a refusal. Absent for what did not fail.
     pub error_type: Option<Cow<'static, str>>,
+    /// Which attempt it was, from 1, where the retrying is done outside the meter.
+    pub attempt: u32,
+    /// The retries made inside the meter, while its slot was held.
+    pub retries: Vec<Retry>,
     /// Its instants.
     pub timeline: Timeline,
     /// The body's bytes as passed on.
@@ -43,6 +48,17 @@ pub struct RequestRecord {
     /// The pool's counts just before it gave up its slot or its place in the
     /// queue, itself included.
     pub counts: Counts,
+}
+
+/// One retry.
+#[derive(Clone, Copy, Debug)]
+pub struct Retry {
+    /// What failed: `status_429`, `status_5xx`, `connect`, `timeout` and the like.
+    pub cause: &'static str,
+    /// When it failed.
+    pub failed_at: Instant,
+    /// When the next attempt went out; absent if none did.
+    pub resumed_at: Option<Instant>,
 }
 
 /// What a response was found to carry.

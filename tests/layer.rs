@@ -18,7 +18,7 @@ use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_tps::Pool;
-use tower_tps::layer::{Meter, ResponseBody};
+use tower_tps::layer::{Attempt, Meter, ResponseBody, Retries};
 use tower_tps::outcome::{Outcome, Phase};
 use tower_tps::record::RequestRecord;
 
@@ -403,4 +403,28 @@ async fn an_error_status_is_failed() {
     pool.layer().layer(inner).oneshot(Request::new(())).await.unwrap();
     let record = records.one();
     assert_eq!((record.outcome, record.error_type.as_deref()), (Outcome::Failed, Some("status_500")));
+}
+
+/// A retry inside the meter is in the one record; one outside makes each
+/// attempt a record that says which it is.
+#[tokio::test(start_paused = true)]
+async fn retries_are_told() {
+    let (pool, records) = metered(1);
+    let inner = service_fn(|request: Request<()>| async move {
+        let retries = request.extensions().get::<Retries>().cloned().unwrap();
+        retries.failed("status_429");
+        sleep(Duration::from_secs(1)).await;
+        retries.resumed();
+        retries.failed("connect");
+        Ok::<_, Infallible>(Response::new(Script::default().hinting()))
+    });
+    let mut request = Request::new(());
+    request.extensions_mut().insert(Attempt(2));
+    pool.layer().layer(inner).oneshot(request).await.unwrap();
+    let record = records.one();
+    assert_eq!(record.attempt, 2);
+    assert_eq!(record.retries.iter().map(|retry| retry.cause).collect::<Vec<_>>(), ["status_429", "connect"]);
+    let first = record.retries[0];
+    assert_eq!(first.resumed_at.unwrap().since(first.failed_at), Duration::from_secs(1));
+    assert!(record.retries[1].resumed_at.is_none());
 }

@@ -8,10 +8,11 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use http::response::Parts;
-use http::{HeaderMap, Method};
+use http::{HeaderMap, Method, Request};
 
 use super::error_type::ErrorType;
 use super::refusal;
+use super::retries::{Attempt, Retries};
 use crate::clock::Instant;
 use crate::gate::{Acquire, Departure, Refusal, Slot};
 use crate::outcome::{Outcome, Phase};
@@ -32,6 +33,8 @@ pub(super) struct Flight {
     timeline: Timeline,
     request_id: Box<str>,
     trace_id: Option<Box<str>>,
+    attempt: u32,
+    retries: Retries,
     status: Option<u16>,
     error_type: Option<ErrorType>,
     reader: Option<Reader>,
@@ -61,7 +64,11 @@ enum Place {
 }
 
 impl Flight {
-    pub(super) fn start(pool: Pool, method: &Method, headers: &HeaderMap) -> Box<Self> {
+    /// Starts the flight of a request, which is given the means to tell of retries.
+    pub(super) fn start<B>(pool: Pool, request: &mut Request<B>) -> Box<Self> {
+        let retries = Retries::default();
+        request.extensions_mut().insert(retries.clone());
+        let headers = request.headers();
         pool.start_sampling();
         let mut acquire = pool.gate().acquire();
         let timeline = Timeline::new(acquire.queued_at());
@@ -76,13 +83,15 @@ impl Flight {
             timeline,
             request_id,
             trace_id: trace_id(headers),
+            attempt: request.extensions().get().map_or(1, |&Attempt(attempt)| attempt),
+            retries,
             status: None,
             error_type: None,
             reader: None,
             last_chunk_at: None,
             response_bytes: 0,
             // Whatever body answers it, none of it is asked for.
-            announced: (method == Method::HEAD).then_some(0),
+            announced: (request.method() == Method::HEAD).then_some(0),
         });
         match acquire.settled() {
             Some(decided) => flight.settle(decided),
@@ -262,6 +271,8 @@ impl Flight {
             outcome,
             phase,
             error_type,
+            attempt: self.attempt,
+            retries: self.retries.take(),
             timeline: self.timeline,
             response_bytes: self.response_bytes,
             generated: self.reader.as_ref().map(|reader| generated(reader, &self.pool)),

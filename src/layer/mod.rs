@@ -13,9 +13,11 @@ mod error_type;
 mod flight;
 mod future;
 mod refusal;
+mod retries;
 mod service;
 
 pub use self::body::ResponseBody;
 pub use self::error_type::ErrorType;
 pub use self::future::ResponseFuture;
+pub use self::retries::{Attempt, Retries};
 pub use self::service::{Meter, MeterLayer};

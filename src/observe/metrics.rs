@@ -36,6 +36,7 @@ const BUSY_SLOTS: &str = "tps_busy_slot_seconds_total";
 const REQUESTS: &str = "tps_requests_total";
 const OUTPUT_TOKENS: &str = "tps_output_tokens_total";
 const EMITTED_TOKENS: &str = "tps_emitted_tokens_total";
+const RETRIES: &str = "tps_retries_total";
 const MISMATCH: &str = "tps_token_mismatch_tokens_total";
 pub(super) const LOG_DROPPED: &str = "tps_log_dropped_records_total";
 
@@ -133,6 +134,7 @@ impl Observer for Metrics {
         describe_counter!(REQUESTS, Unit::Count, "Requests that ended, by outcome and phase");
         describe_counter!(OUTPUT_TOKENS, Unit::Count, "Output tokens of requests that ended");
         describe_counter!(EMITTED_TOKENS, Unit::Count, "Tokens as they pass");
+        describe_counter!(RETRIES, Unit::Count, "Retries made while the slot was held, by cause");
         describe_counter!(MISMATCH, Unit::Count, "Difference between the usage and the tokenizer");
         describe_counter!(LOG_DROPPED, Unit::Count, "Records that the run log could not keep");
     }
@@ -147,6 +149,9 @@ impl Observer for Metrics {
         let timeline = &record.timeline;
         counter!(REQUESTS, "pool" => pool(), "outcome" => outcome, "phase" => record.phase.as_str())
             .increment(1);
+        for retry in &record.retries {
+            counter!(RETRIES, "pool" => pool(), "cause" => retry.cause).increment(1);
+        }
         if let Some(queued) = timeline.t_queue().or(timeline.t_total()) {
             histogram!(QUEUE, "pool" => pool(), "outcome" => outcome).record(queued);
         }

@@ -46,6 +46,7 @@ impl<'a> Line<'a> {
         line.maybe(record.error_type.as_deref(), |line, kind| line.text("error_type", kind));
         line.instants(record);
         line.generated(record);
+        line.retries(record);
         line.value("response_bytes", record.response_bytes);
         line.times(record);
         line.value("cap", record.counts.cap);
@@ -112,6 +113,24 @@ impl<'a> Line<'a> {
         self.text("tokenizer", &generated.tokenizer);
         self.value("content_events", generated.content_events);
         self.value("skipped_events", generated.skipped_events);
+    }
+
+    fn retries(&mut self, record: &RequestRecord) {
+        self.value("attempt", record.attempt);
+        self.value("retry_count", record.retries.len());
+        if record.retries.is_empty() {
+            return;
+        }
+        self.key("retry_causes");
+        self.list(&record.retries, |line, retry| line.string(retry.cause));
+        self.key("retries");
+        self.list(&record.retries, |line, retry| {
+            line.out.extend_from_slice(b"{\"cause\":");
+            line.string(retry.cause);
+            line.instant("failed_at", retry.failed_at);
+            line.maybe(retry.resumed_at, |line, at| line.instant("resumed_at", at));
+            line.out.push(b'}');
+        });
     }
 
     fn times(&mut self, record: &RequestRecord) {
@@ -186,6 +205,17 @@ impl<'a> Line<'a> {
         if let Some(value) = value {
             write(self, value);
         }
+    }
+
+    fn list<T>(&mut self, items: &[T], mut write: impl FnMut(&mut Self, &T)) {
+        self.out.push(b'[');
+        for (index, item) in items.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            write(self, item);
+        }
+        self.out.push(b']');
     }
 
     fn text(&mut self, key: &str, text: &str) {
