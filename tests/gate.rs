@@ -260,3 +260,92 @@ async fn ten_thousand_callers_never_pass_the_bound() {
     assert_eq!((counts.waiting, counts.in_flight), (0, 0));
     assert_eq!((arrivals.arrivals, arrivals.ended), (10_000, 10_000));
 }
+
+/// Two who were called, of whom a lowered cap leaves room for one: it is the
+/// first, whichever runs first.
+#[tokio::test(start_paused = true)]
+async fn a_lowered_cap_keeps_the_order() {
+    let gate = Gate::new(2).unwrap();
+    let slots = [gate.acquire().await.unwrap(), gate.acquire().await.unwrap()];
+    let mut first = spawn(gate.acquire());
+    let mut second = spawn(gate.acquire());
+    assert_pending!(first.poll());
+    assert_pending!(second.poll());
+    drop(slots);
+    gate.set_cap(1).unwrap();
+    assert_pending!(second.poll());
+    let slot = assert_ready_ok!(first.poll());
+    drop(slot);
+    assert!(second.is_woken());
+    drop(assert_ready_ok!(second.poll()));
+}
+
+/// An arrival does not overtake one who was called and has not run, even if
+/// another who was called leaves.
+#[tokio::test(start_paused = true)]
+async fn an_arrival_does_not_overtake() {
+    let gate = Gate::new(2).unwrap();
+    let slots = [gate.acquire().await.unwrap(), gate.acquire().await.unwrap()];
+    let mut first = spawn(gate.acquire());
+    let second = spawn(gate.acquire());
+    assert_pending!(first.poll());
+    drop(slots);
+    gate.set_cap(1).unwrap();
+    drop(second);
+    let mut late = spawn(gate.acquire());
+    assert_pending!(late.poll());
+    drop(assert_ready_ok!(first.poll()));
+    drop(assert_ready_ok!(late.poll()));
+}
+
+/// With no queue allowed, an arrival is refused only when no slot is free, on
+/// real threads too.
+#[test]
+fn nobody_is_refused_beside_a_free_slot() {
+    let gate = Gate::builder(2).max_queue(0).build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..20_000 {
+                    match spawn(gate.acquire()).poll() {
+                        std::task::Poll::Ready(Ok(slot)) => drop(slot),
+                        std::task::Poll::Ready(Err(refusal)) => {
+                            assert_eq!(refusal.departure.counts.free(), 0);
+                        }
+                        std::task::Poll::Pending => panic!("nobody may wait"),
+                    }
+                }
+            });
+        }
+    });
+}
+
+/// A waker whose clone, call and drop come back to the gate finds it unlocked.
+#[test]
+fn wakers_may_come_back_to_the_gate() {
+    use std::sync::Arc;
+    use std::task::{Context, Wake};
+
+    struct Curious(Gate);
+    impl Wake for Curious {
+        fn wake(self: Arc<Self>) {
+            let _ = self.0.reading();
+        }
+    }
+    impl Drop for Curious {
+        fn drop(&mut self) {
+            let _ = self.0.reading();
+        }
+    }
+    let gate = Gate::new(1).unwrap();
+    let mut holder = Box::pin(gate.acquire());
+    let slot = holder.settled().unwrap().unwrap();
+    let mut waiting = Box::pin(gate.acquire());
+    for _ in 0..2 {
+        let waker = Arc::new(Curious(gate.clone())).into();
+        assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    }
+    drop(slot);
+    let waker = Arc::new(Curious(gate.clone())).into();
+    assert!(waiting.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+}

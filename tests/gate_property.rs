@@ -78,7 +78,7 @@ impl Run {
         let before = self.gate.reading().counts;
         let acquire = spawn(self.gate.acquire());
         let entered = self.gate.reading().counts.in_flight > before.in_flight;
-        assert!(!entered || before.in_flight < before.cap, "admitted above the cap: {before:?}");
+        assert_eq!(entered, before.free() > 0 && before.waiting == 0, "at arrival: {before:?}");
         self.waiting.push((acquire, entered));
         self.arrived += 1;
     }
@@ -86,11 +86,14 @@ impl Run {
     fn poll(&mut self, index: usize) {
         let before = self.gate.reading().counts;
         let (mut acquire, entered) = self.waiting.remove(index);
-        let Poll::Ready(slot) = acquire.poll() else {
+        let earlier = self.waiting[..index].iter().filter(|(_, entered)| !entered).count();
+        let turn = entered || earlier < before.free() as usize;
+        let polled = acquire.poll();
+        assert_eq!(polled.is_ready(), turn, "{earlier} before it: {before:?}");
+        let Poll::Ready(slot) = polled else {
             return self.waiting.insert(index, (acquire, entered));
         };
         let slot = slot.unwrap();
-        assert!(entered || before.in_flight < before.cap, "admitted above the cap: {before:?}");
         let (queued_at, admitted_at) = (slot.queued_at(), slot.admitted_at());
         self.changes.push(Change { waiting: 1, ..Change::at(queued_at) });
         self.changes.push(Change { waiting: -1, in_flight: 1, ..Change::at(admitted_at) });

@@ -4,12 +4,13 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, ready};
 
 use tokio::time::Sleep;
 
 use super::Inner;
 use super::slot::{Departure, Slot};
+use super::state::Arrival;
 use crate::clock::Instant;
 
 /// The future of [`Gate::acquire`](super::Gate::acquire). Dropping it leaves the queue.
@@ -45,43 +46,24 @@ pub struct Refusal {
 #[derive(Debug)]
 enum Place {
     Admitted(Slot),
-    Queued(Waiter),
+    Queued { ticket: u64, timer: Option<Pin<Box<Sleep>>> },
     Refused(Refusal),
     Done,
-}
-
-struct Waiter {
-    ticket: u64,
-    /// The place in the semaphore's queue; none once it has given its permit.
-    permit: Option<Pin<Box<dyn Future<Output = bool> + Send + Sync>>>,
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 // === impl Acquire ===
 
 impl Acquire {
     pub(super) fn new(gate: Arc<Inner>) -> Self {
-        let mut state = gate.state.lock();
-        // Read under the lock, as every instant of the gate is: their order is
-        // the order of the events.
-        let queued_at = Instant::now();
-        let ticket = state.arrive();
-        let place = if state.is_open() && take_permit(&gate) {
-            state.enter(queued_at);
-            Place::Admitted(Slot::new(Arc::clone(&gate), queued_at, queued_at))
-        } else if gate.max_queue.is_some_and(|most| state.counts().waiting >= most) {
-            let departure = Departure { at: queued_at, counts: *state.counts() };
-            state.refuse();
-            Place::Refused(Refusal { reason: Refused::QueueFull, queued_at, departure })
-        } else {
-            state.wait(queued_at);
-            // Polled under the lock, so that the semaphore's order is that of
-            // the arrivals. The first poll of ours brings the true waker.
-            let mut waiter = Waiter { ticket, permit: Some(wait_for_permit(&gate)), timer: None };
-            waiter.poll_permit(&mut Context::from_waker(Waker::noop()));
-            Place::Queued(waiter)
+        let arrival = gate.state.lock().arrive(gate.max_queue);
+        let (queued_at, place) = match arrival {
+            Arrival::Admitted(at) => (at, Place::Admitted(Slot::new(Arc::clone(&gate), at, at))),
+            Arrival::Waits { at, ticket } => (at, Place::Queued { ticket, timer: None }),
+            Arrival::Refused { at, counts } => {
+                let departure = Departure { at, counts };
+                (at, Place::Refused(Refusal { reason: Refused::QueueFull, queued_at: at, departure }))
+            }
         };
-        drop(state);
         Self { gate, queued_at, place }
     }
 
@@ -109,29 +91,37 @@ impl Acquire {
     pub fn cancel(&mut self) -> Option<Departure> {
         match std::mem::replace(&mut self.place, Place::Done) {
             Place::Admitted(slot) => Some(slot.release()),
-            Place::Queued(waiter) => Some(self.leave(waiter)),
+            Place::Queued { ticket, .. } => Some(self.leave(ticket)),
             Place::Refused(_) | Place::Done => None,
         }
     }
 
-    fn leave(&self, waiter: Waiter) -> Departure {
-        let permitted = waiter.permit.is_none();
-        let (at, counts, after) = self.gate.state.lock().leave(waiter.ticket, permitted);
-        // A permit that was handed over but not seen yet goes on from here.
-        drop(waiter);
-        self.gate.finish(after);
+    fn leave(&self, ticket: u64) -> Departure {
+        let (at, counts, after) = self.gate.state.lock().leave(ticket);
+        after.finish();
         Departure { at, counts }
     }
 
-    fn poll_timer(gate: &Inner, queued_at: Instant, waiter: &mut Waiter, cx: &mut Context<'_>) -> Poll<()> {
-        if waiter.timer.is_none() {
-            let deadline = gate.queue_timeout.and_then(|timeout| queued_at.after(timeout));
-            waiter.timer = deadline.map(|at| Box::pin(tokio::time::sleep_until(at.into_tokio())));
+    /// Waits in line until called, or until time is up.
+    fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<Slot, Refusal>> {
+        let Place::Queued { ticket, timer } = &mut self.place else { return Poll::Pending };
+        let ticket = *ticket;
+        let waker = cx.waker().clone();
+        let (admitted, after) = self.gate.state.lock().admit(ticket, waker);
+        after.finish();
+        if let Some(admitted_at) = admitted {
+            self.place = Place::Done;
+            return Poll::Ready(Ok(Slot::new(Arc::clone(&self.gate), self.queued_at, admitted_at)));
         }
-        match &mut waiter.timer {
-            Some(timer) => timer.as_mut().poll(cx),
-            None => Poll::Pending,
+        if timer.is_none() {
+            let deadline = self.gate.queue_timeout.and_then(|timeout| self.queued_at.after(timeout));
+            *timer = deadline.map(|at| Box::pin(tokio::time::sleep_until(at.into_tokio())));
         }
+        let Some(timer) = timer else { return Poll::Pending };
+        ready!(timer.as_mut().poll(cx));
+        self.place = Place::Done;
+        let departure = self.leave(ticket);
+        Poll::Ready(Err(Refusal { reason: Refused::QueueTimeout, queued_at: self.queued_at, departure }))
     }
 }
 
@@ -139,31 +129,10 @@ impl Future for Acquire {
     type Output = Result<Slot, Refusal>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        if let Place::Queued(waiter) = &mut this.place {
-            if waiter.poll_permit(cx) {
-                let (admitted, after) = this.gate.state.lock().admit(waiter.ticket, cx.waker());
-                this.gate.finish(after);
-                if let Some(admitted_at) = admitted {
-                    this.place = Place::Done;
-                    let gate = Arc::clone(&this.gate);
-                    return Poll::Ready(Ok(Slot::new(gate, this.queued_at, admitted_at)));
-                }
-            }
-            if Self::poll_timer(&this.gate, this.queued_at, waiter, cx).is_pending() {
-                return Poll::Pending;
-            }
-        }
-        match std::mem::replace(&mut this.place, Place::Done) {
-            Place::Admitted(slot) => Poll::Ready(Ok(slot)),
-            Place::Refused(refusal) => Poll::Ready(Err(refusal)),
-            Place::Queued(waiter) => {
-                let departure = this.leave(waiter);
-                let reason = Refused::QueueTimeout;
-                Poll::Ready(Err(Refusal { reason, queued_at: this.queued_at, departure }))
-            }
-            // It has resolved before; there is nothing more to come.
-            Place::Done => Poll::Pending,
+        match self.settled() {
+            Some(decided) => Poll::Ready(decided),
+            // Once it has resolved there is nothing more to come.
+            None => self.poll_queued(cx),
         }
     }
 }
@@ -171,42 +140,6 @@ impl Future for Acquire {
 impl Drop for Acquire {
     fn drop(&mut self) {
         self.cancel();
-    }
-}
-
-/// Takes a free permit. Its own account is the gate's, so it is forgotten here
-/// and given back with `add_permits`.
-fn take_permit(gate: &Inner) -> bool {
-    gate.semaphore.try_acquire().map(|permit| permit.forget()).is_ok()
-}
-
-fn wait_for_permit(gate: &Inner) -> Pin<Box<dyn Future<Output = bool> + Send + Sync>> {
-    let semaphore = Arc::clone(&gate.semaphore);
-    let acquire = async move { semaphore.acquire_owned().await.map(|permit| permit.forget()).is_ok() };
-    // tokio's budget would else leave a first poll outside the queue.
-    Box::pin(tokio::task::unconstrained(acquire))
-}
-
-// === impl Waiter ===
-
-impl Waiter {
-    /// Whether the permit is there. (The semaphore is never closed.)
-    fn poll_permit(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(permit) = &mut self.permit else { return true };
-        let there = permit.as_mut().poll(cx) == Poll::Ready(true);
-        if there {
-            self.permit = None;
-        }
-        there
-    }
-}
-
-impl fmt::Debug for Waiter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Waiter")
-            .field("ticket", &self.ticket)
-            .field("permitted", &self.permit.is_none())
-            .finish_non_exhaustive()
     }
 }
 

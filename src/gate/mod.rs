@@ -1,19 +1,27 @@
-//! The gate: a semaphore that keeps books.
+//! The gate: an asynchronous semaphore that keeps books.
 //!
 //! It admits at most `cap` requests at once, first come first served, and
 //! counts exactly who holds a slot and who waits. A [`GapMeter`] under the same
 //! lock integrates those counts, so that the time in which a slot was free
 //! while work waited is known to the nanosecond. Nothing here knows HTTP.
 //!
-//! A request *arrives* with [`Gate::acquire`], which takes its place in the
-//! queue then and there. It is *in flight* from the moment its own task resumes
-//! with the slot until the [`Slot`] is released or dropped: a slot that was
-//! handed to a task which does not run shows as a gap.
+//! A request *arrives* with [`Gate::acquire`], which takes its place then and
+//! there. If a slot is free and nobody waits, it is *in flight* from that
+//! moment. Else it waits, is called when its turn comes, and is in flight from
+//! the moment its own task resumes: a slot to which a task was called that does
+//! not run shows as a gap. It is in flight until its [`Slot`] is released or
+//! dropped.
+//!
+//! There is one account, under one lock. A semaphore beside it would be a
+//! second one: between the counts and its permits there is always a moment in
+//! which they differ, and in it an arrival is refused although a slot is free,
+//! or overtakes one who was there before.
 
 mod acquire;
 mod backlog;
 mod change;
 mod meter;
+mod queue;
 mod slot;
 mod state;
 mod sync;
@@ -29,8 +37,8 @@ pub use self::meter::{Counts, GapCause, GapMeter, Reading, Totals};
 pub use self::slot::{Departure, Slot};
 
 use self::change::Listener;
-use self::state::{After, State};
-use self::sync::{Mutex, Semaphore};
+use self::state::State;
+use self::sync::Mutex;
 use crate::clock::Instant;
 
 /// A cap-limited gate with an exact account of its slots and its queue. Cheap
@@ -79,7 +87,6 @@ pub struct Arrivals {
 #[derive(Debug)]
 struct Inner {
     started_at: Instant,
-    semaphore: Arc<Semaphore>,
     state: Mutex<State>,
     max_queue: Option<u64>,
     queue_timeout: Option<Duration>,
@@ -130,11 +137,8 @@ impl Gate {
     /// cap then stays as it was.
     pub fn set_cap(&self, cap: u32) -> Result<(), InvalidCap> {
         check(cap)?;
-        let (change, after) = self.inner.state.lock().set_cap(cap, |lowered| {
-            // Never more than it was asked for, so it fits.
-            self.inner.semaphore.forget_permits(lowered as usize) as u32
-        });
-        self.inner.finish(after);
+        let (change, after) = self.inner.state.lock().set_cap(cap);
+        after.finish();
         self.inner.listener.tell(&change);
         Ok(())
     }
@@ -191,8 +195,9 @@ impl Builder {
         self
     }
 
-    /// Refuses whoever has waited this long. Needs a tokio runtime with its
-    /// timer on. Without it a request waits for as long as it takes.
+    /// Refuses whoever has waited this long, as soon as its task runs. Needs a
+    /// tokio runtime with its timer on. Without it a request waits for as long
+    /// as it takes.
     #[must_use]
     pub fn queue_timeout(mut self, timeout: Duration) -> Self {
         self.queue_timeout = Some(timeout);
@@ -218,7 +223,6 @@ impl Builder {
         let started_at = Instant::now();
         let inner = Inner {
             started_at,
-            semaphore: Arc::new(Semaphore::new(self.cap as usize)),
             state: Mutex::new(State::new(self.cap, started_at)),
             max_queue: self.max_queue,
             queue_timeout: self.queue_timeout,
@@ -245,17 +249,5 @@ impl Inner {
     fn adjust(&self, quantity: Quantity, to: impl FnOnce(u64) -> u64) {
         let change = self.state.lock().adjust(quantity, to);
         self.listener.tell(&change);
-    }
-
-    /// Does what a change of the state left to do. Never under the lock: a
-    /// waker may run code that comes back to the gate.
-    fn finish(&self, after: After) {
-        if after.permits > 0 {
-            self.semaphore.add_permits(after.permits);
-        }
-        if let Some(waker) = after.wake {
-            waker.wake();
-        }
-        drop(after.stale);
     }
 }

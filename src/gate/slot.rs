@@ -21,7 +21,7 @@ pub struct Slot {
 pub struct Departure {
     /// When its slot, or its place in the queue, was given up.
     pub at: Instant,
-    /// The counts just before, itself included.
+    /// The counts just before, itself included unless it was refused on arrival.
     pub counts: Counts,
 }
 
@@ -37,7 +37,7 @@ impl Slot {
     }
 
     /// When its task resumed with the slot; the same reading as
-    /// [`queued_at`](Self::queued_at) if it never waited.
+    /// [`queued_at`](Self::queued_at) if a slot was free for it on arrival.
     #[must_use]
     pub fn admitted_at(&self) -> Instant {
         self.admitted_at
@@ -51,7 +51,7 @@ impl Slot {
     fn give_back(&mut self) -> Departure {
         self.released = true;
         let (at, counts, after) = self.gate.state.lock().release();
-        self.gate.finish(after);
+        after.finish();
         Departure { at, counts }
     }
 }

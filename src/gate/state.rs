@@ -1,52 +1,46 @@
-//! What the gate's lock guards: the counts with their meter, and the few
-//! waiters that a lowered cap holds back.
+//! What the gate's one lock guards: the counts with their meter, and the queue.
 
-use std::collections::BTreeMap;
 use std::task::Waker;
 
 use super::Arrivals;
 use super::change::{Change, Quantity};
 use super::meter::{Counts, GapMeter, Reading};
+use super::queue::{Called, Queue};
 use crate::clock::Instant;
 
-/// The gate's own books.
-///
-/// tokio's semaphore decides who is next; these counts decide what is true.
-/// Its permits are `cap + surplus` at every moment: `surplus` is what a
-/// lowered cap could not take back at once, because slots or woken waiters
-/// held it. Each of them is paid off as it comes back.
+/// The gate's books. There is no second account: whether a slot is free is read
+/// off the counts, and after every change as many of the queue have been called
+/// as there are free slots.
 #[derive(Debug)]
 pub(super) struct State {
     meter: GapMeter,
-    surplus: u32,
-    /// Waiters that got a permit, and found the cap lowered meanwhile. They
-    /// stand before everyone in the semaphore's queue, in the order of arrival.
-    held_back: BTreeMap<u64, Waker>,
+    queue: Queue,
     arrivals: u64,
     ended: u64,
 }
 
 /// What is left to do once the lock is free: nothing that can run a stranger's
-/// code happens under it, be it a waker's call or its drop.
+/// code happens under it, be it a waker's call, its clone or its drop.
 #[derive(Debug, Default)]
 #[must_use]
 pub(super) struct After {
-    pub(super) permits: usize,
-    pub(super) wake: Option<Waker>,
-    /// A waker that is of no more use, to be dropped.
-    pub(super) stale: Option<Waker>,
+    called: Called,
+    /// A waker that is of no more use.
+    stale: Option<Waker>,
+}
+
+/// What an arrival finds.
+#[derive(Debug)]
+pub(super) enum Arrival {
+    Admitted(Instant),
+    Waits { at: Instant, ticket: u64 },
+    Refused { at: Instant, counts: Counts },
 }
 
 impl State {
     pub(super) fn new(cap: u32, at: Instant) -> Self {
         let counts = Counts { cap, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 };
-        Self {
-            meter: GapMeter::new(counts, at),
-            surplus: 0,
-            held_back: BTreeMap::new(),
-            arrivals: 0,
-            ended: 0,
-        }
+        Self { meter: GapMeter::new(counts, at), queue: Queue::default(), arrivals: 0, ended: 0 }
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -61,79 +55,64 @@ impl State {
         Arrivals { arrivals: self.arrivals, ended: self.ended }
     }
 
-    /// Counts an arrival; its number is its place in the order of arrivals.
-    pub(super) fn arrive(&mut self) -> u64 {
+    /// A request arrives: it goes in if a slot is free and nobody waits, else
+    /// to the end of the queue, unless `max_queue` are there already.
+    pub(super) fn arrive(&mut self, max_queue: Option<u64>) -> Arrival {
+        let (at, counts) = (Instant::now(), *self.counts());
         self.arrivals += 1;
-        self.arrivals
-    }
-
-    /// Whether an arrival may go straight in, if the semaphore has a permit.
-    pub(super) fn is_open(&self) -> bool {
-        self.held_back.is_empty() && self.counts().free() > 0
-    }
-
-    pub(super) fn enter(&mut self, at: Instant) {
-        self.meter.update(at, |counts| counts.in_flight += 1);
-    }
-
-    pub(super) fn wait(&mut self, at: Instant) {
+        if counts.free() > 0 && self.queue.is_empty() {
+            self.meter.update(at, |counts| counts.in_flight += 1);
+            return Arrival::Admitted(at);
+        }
+        if max_queue.is_some_and(|most| counts.waiting >= most) {
+            self.ended += 1;
+            return Arrival::Refused { at, counts };
+        }
+        let ticket = self.arrivals;
         self.meter.update(at, |counts| counts.waiting += 1);
+        self.queue.join(ticket);
+        // It may be called at once; it has no waker yet, and will see it when it runs.
+        let _ = self.call();
+        Arrival::Waits { at, ticket }
     }
 
-    pub(super) fn refuse(&mut self) {
-        self.ended += 1;
-    }
-
-    /// Lets in a waiter that got its permit, or holds it back while the cap
-    /// forbids it or an earlier one is held back.
-    pub(super) fn admit(&mut self, ticket: u64, waker: &Waker) -> (Option<Instant>, After) {
-        let next = self.held_back.keys().next().is_none_or(|&first| ticket <= first);
-        if self.counts().free() == 0 || !next {
-            let stale = self.held_back.insert(ticket, waker.clone());
+    /// Lets in a waiter that has been called; else it waits on with this waker.
+    pub(super) fn admit(&mut self, ticket: u64, waker: Waker) -> (Option<Instant>, After) {
+        if !self.queue.is_called(ticket) {
+            let stale = self.queue.register(ticket, waker);
             return (None, After { stale, ..After::default() });
         }
-        let stale = self.held_back.remove(&ticket);
+        // Whoever was called has no waker left here: the call took it, or there was none.
+        let _ = self.queue.leave(ticket);
         let at = Instant::now();
         self.meter.update(at, |counts| {
             counts.waiting = counts.waiting.saturating_sub(1);
             counts.in_flight += 1;
         });
-        (Some(at), self.after(0, stale))
+        (Some(at), After { called: self.call(), stale: Some(waker) })
     }
 
-    /// A waiter leaves without a slot, and gives back the permit if it had one.
-    pub(super) fn leave(&mut self, ticket: u64, permitted: bool) -> (Instant, Counts, After) {
+    /// A waiter leaves without a slot.
+    pub(super) fn leave(&mut self, ticket: u64) -> (Instant, Counts, After) {
         let (at, before) = (Instant::now(), *self.counts());
-        let stale = self.held_back.remove(&ticket);
         self.ended += 1;
         self.meter.update(at, |counts| counts.waiting = counts.waiting.saturating_sub(1));
-        let permits = if permitted { self.give_back() } else { 0 };
-        (at, before, self.after(permits, stale))
+        let stale = self.queue.leave(ticket);
+        (at, before, After { called: self.call(), stale })
     }
 
     pub(super) fn release(&mut self) -> (Instant, Counts, After) {
         let (at, before) = (Instant::now(), *self.counts());
         self.ended += 1;
         self.meter.update(at, |counts| counts.in_flight = counts.in_flight.saturating_sub(1));
-        let permits = self.give_back();
-        (at, before, self.after(permits, None))
+        (at, before, After { called: self.call(), stale: None })
     }
 
-    /// Raises or lowers the cap; `forget` takes back as many free permits as it
-    /// can of the number it is given, and says how many.
-    pub(super) fn set_cap(&mut self, cap: u32, forget: impl FnOnce(u32) -> u32) -> (Change, After) {
+    pub(super) fn set_cap(&mut self, cap: u32) -> (Change, After) {
         let (at, from) = (Instant::now(), self.counts().cap);
-        let change = Change { quantity: Quantity::Cap, at, from: from.into(), to: cap.into() };
         self.meter.update(at, |counts| counts.cap = cap);
-        if cap < from {
-            let lowered = from - cap;
-            self.surplus += lowered - forget(lowered);
-            return (change, After::default());
-        }
-        let raised = cap - from;
-        let paid = raised.min(self.surplus);
-        self.surplus -= paid;
-        (change, self.after((raised - paid) as usize, None))
+        let change = Change { quantity: Quantity::Cap, at, from: from.into(), to: cap.into() };
+        (change, After { called: self.call(), stale: None })
     }
 
     /// Changes the backlog or the number in back-off.
@@ -152,17 +131,16 @@ impl State {
         change
     }
 
-    fn give_back(&mut self) -> usize {
-        if self.surplus > 0 {
-            self.surplus -= 1;
-            0
-        } else {
-            1
-        }
+    fn call(&mut self) -> Called {
+        let free = self.counts().free();
+        self.queue.call(free as usize)
     }
+}
 
-    fn after(&self, permits: usize, stale: Option<Waker>) -> After {
-        let wake = if self.counts().free() > 0 { self.held_back.values().next().cloned() } else { None };
-        After { permits, wake, stale }
+impl After {
+    /// Does it.
+    pub(super) fn finish(self) {
+        self.called.into_iter().for_each(Waker::wake);
+        drop(self.stale);
     }
 }
