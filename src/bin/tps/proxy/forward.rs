@@ -14,7 +14,7 @@ use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::{TokioExecutor, TokioTimer};
+use hyper_util::rt::TokioExecutor;
 use tower_service::Service;
 use tower_tps::layer::ErrorType;
 
@@ -31,7 +31,10 @@ impl Forward {
     pub(super) fn new(base: Uri) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).pool_timer(TokioTimer::new()).build(connector);
+        // A connection for each request: llama.cpp closes one right after a
+        // streamed response, announced as kept alive, and a request that was
+        // just sent on it is lost. What was lost cannot be sent again blindly.
+        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         Self { client, base }
     }
 
