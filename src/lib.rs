@@ -2,8 +2,9 @@
 //!
 //! # Optional features
 //!
+//! - `analysis`: from what was measured to figures, and from two runs to a verdict.
 //! - `sim`: the simulated engine, a real HTTP server on loopback.
-//! - `cli`: the program `tps`, with `sim`.
+//! - `cli`: the program `tps`, with `analysis` and `sim`.
 //!
 //! # How it is built
 //!
@@ -19,6 +20,8 @@
 //! - [`pool`]: the handle that ties the gate and the observers together.
 //! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
 //!   under way. The only room that knows Tower.
+//! - `analysis`: from what was measured to figures, and from two runs to a verdict.
+//! - `analysis`: runs, their figures, and the verdict on a change.
 //! - `sim`: the simulated engine, a real HTTP server to measure against. Knows only [`clock`].
 //!
 //! Invariants between them: every instant of the gate is read under its one
@@ -26,6 +29,8 @@
 //! `arrivals == ended + in_flight + waiting`; and
 //! `∫cap == busy + gap + idle − over`, to the nanosecond.
 
+#[cfg(feature = "analysis")]
+pub mod analysis;
 pub mod clock;
 pub mod gate;
 pub mod layer;

@@ -127,12 +127,12 @@ fn a_taken_port_leaves_nothing_behind() {
 /// Every subcommand has help with examples, and asking for it is no error.
 #[test]
 fn help_has_examples() {
-    for args in ["--help", "proxy --help"] {
+    for args in ["--help", "demo --help", "proxy --help"] {
         let output = run(args);
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(text.contains("Usage: tps"), "{text}");
-        assert!(args == "--help" || text.contains("Examples:\n  tps proxy"), "{text}");
+        assert!(args == "--help" || text.contains("Examples:\n  tps "), "{text}");
     }
 }
 
@@ -201,4 +201,27 @@ async fn an_absent_upstream_is_a_502() {
         record.contains("\"outcome\":\"failed\"") && record.contains("\"error_type\":\"connect\""),
         "{record}"
     );
+}
+
+/// The demonstration finds the idle time of its baseline, names its causes, and
+/// accepts the run without the faults. Progress goes to stderr, the result to stdout.
+#[test]
+fn the_demo_is_accepted() {
+    let output = run("demo --seconds 8 --json");
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let object: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let (old, new, verdict) = (&object["baseline"], &object["candidate"], &object["verdict"]);
+    assert_eq!(verdict["accepted"], true, "{verdict:#}");
+    let names: Vec<_> = verdict["checks"].as_array().unwrap().iter().map(|check| &check["name"]).collect();
+    assert_eq!(names, ["system_tps", "success_rate", "gap_fraction", "retry_rate"]);
+    for run in [old, new] {
+        assert_eq!((&run["requests"], &run["outcomes"]["completed"]), (&112.into(), &112.into()));
+        assert_eq!(run["output_tokens"].as_object().unwrap().keys().collect::<Vec<_>>(), ["usage"]);
+    }
+    assert_eq!(old["output_tokens"], new["output_tokens"], "the work is the same");
+    assert_eq!(old["retries"], new["retries"]);
+    let time = |run: &Value, name: &str| run[name].as_f64().unwrap();
+    assert!(time(old, "gap_time_orchestration") > 0.0 && time(old, "gap_time_wakeup") > 0.0);
+    assert!(time(old, "gap_fraction") > time(new, "gap_fraction"));
+    assert!(time(old, "connections") > time(new, "connections"));
 }

@@ -83,7 +83,7 @@ impl Flight {
             timeline,
             request_id,
             trace_id: trace_id(headers),
-            attempt: request.extensions().get().map_or(1, |&Attempt(attempt)| attempt),
+            attempt: attempt(request),
             retries,
             status: None,
             error_type: None,
@@ -320,6 +320,17 @@ fn generated(reader: &Reader, pool: &Pool) -> Generated {
         content_events: content.content_events(),
         skipped_events: reader.skipped(),
     }
+}
+
+/// Which attempt a request is: by its extensions, else by the count of retries
+/// that the official SDKs send along.
+fn attempt<B>(request: &Request<B>) -> u32 {
+    if let Some(&Attempt(attempt)) = request.extensions().get() {
+        return attempt;
+    }
+    let retries = request.headers().get("x-stainless-retry-count");
+    let retries = retries.and_then(|count| count.to_str().ok()?.parse::<u32>().ok());
+    retries.unwrap_or(0).saturating_add(1)
 }
 
 /// The trace of a W3C `traceparent`: 32 hexadecimal digits, not all zero.

@@ -13,7 +13,9 @@ pub struct Retries(Arc<Mutex<Vec<Retry>>>);
 
 /// Which attempt a request is, counted from 1, where the retrying is done
 /// outside and the meter sees each attempt as a request. Whoever retries puts
-/// it in the request's extensions; without it an attempt is the first.
+/// it in the request's extensions. Without it the header
+/// `x-stainless-retry-count` of the official SDKs tells, and without that an
+/// attempt is the first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt(pub u32);
 

@@ -22,7 +22,28 @@ struct Cli {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    Proxy(ProxyArgs),
+    Demo(DemoArgs),
+    Proxy(Box<ProxyArgs>),
+}
+
+/// Shows idle time being found, removed and proven gone.
+///
+/// The same work runs twice through a capped proxy before a simulated engine:
+/// first as it is often done (a blocked executor, a connection for each request,
+/// retries that sleep while they hold a slot, one submission at a time), then
+/// without these faults. Everything is on loopback and inside this process.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tps demo
+  tps demo --seconds 8 --json | jq .verdict")]
+pub(crate) struct DemoArgs {
+    /// About how long both runs take together
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = value_parser!(u32).range(5..=3600))]
+    pub(crate) seconds: u32,
+    /// Print the result as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 /// Puts a cap that holds for whole streams before an LLM server, and measures.

@@ -2,6 +2,7 @@
 //! work was waiting.
 
 mod args;
+mod demo;
 mod failure;
 mod proxy;
 mod status;
@@ -16,7 +17,8 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let done = match command {
-        Command::Proxy(args) => proxy::run(args),
+        Command::Demo(args) => demo::run(&args),
+        Command::Proxy(args) => proxy::run(&args),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -10,31 +10,45 @@ use bytes::Bytes;
 use http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Request, Response, StatusCode, Version};
+use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 use tower_tps::layer::ErrorType;
 
-pub(super) type UpstreamBody = Either<Incoming, Full<Bytes>>;
+/// The upstream's body, or that of a failure to ask it.
+pub(crate) type UpstreamBody = Either<Incoming, Full<Bytes>>;
 
 /// Sends requests to the upstream.
-#[derive(Clone)]
-pub(super) struct Forward {
-    client: Client<HttpConnector, Incoming>,
+pub(crate) struct Forward<B = Incoming> {
+    client: Client<HttpConnector, B>,
     base: Uri,
 }
 
-impl Forward {
-    pub(super) fn new(base: Uri) -> Self {
+// By hand: the body is only sent, and need not be `Clone`.
+impl<B> Clone for Forward<B> {
+    fn clone(&self) -> Self {
+        Self { client: self.client.clone(), base: self.base.clone() }
+    }
+}
+
+impl<B> Forward<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
+    /// Keeps up to `idle` connections for the requests to come.
+    pub(crate) fn new(base: Uri, idle: usize) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        // A connection for each request: llama.cpp closes one right after a
-        // streamed response, announced as kept alive, and a request that was
-        // just sent on it is lost. What was lost cannot be sent again blindly.
-        let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_max_idle_per_host(idle)
+            .build(connector);
         Self { client, base }
     }
 
@@ -47,7 +61,12 @@ impl Forward {
     }
 }
 
-impl Service<Request<Incoming>> for Forward {
+impl<B> Service<Request<B>> for Forward<B>
+where
+    B: Body + Send + Unpin + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn Error + Send + Sync>>,
+{
     type Response = Response<UpstreamBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -56,7 +75,7 @@ impl Service<Request<Incoming>> for Forward {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, mut request: Request<B>) -> Self::Future {
         let target = match self.target(request.uri()) {
             Ok(target) => target,
             Err(error) => {

@@ -1,13 +1,14 @@
 //! `tps proxy`: starts everything or nothing, serves, and ends in good order.
 
 mod admin;
-mod forward;
-mod server;
+pub(crate) mod forward;
+pub(crate) mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpListener;
+use tower_layer::Layer;
 use tower_tps::Pool;
 use tower_tps::observe::RunLog;
 use tower_tps::sim::Engine;
@@ -19,7 +20,7 @@ use crate::args::{ProxyArgs, TokenizerArg, Upstream};
 use crate::failure::Failure;
 
 /// Runs until it is told to stop.
-pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
+pub(crate) fn run(args: &ProxyArgs) -> Result<(), Failure> {
     let runtime = tokio::runtime::Runtime::new().map_err(|error| Failure::running("the runtime", error))?;
     let done = runtime.block_on(serve(args));
     // What is still under way after the drain is cut off here, and not waited for.
@@ -27,7 +28,7 @@ pub(crate) fn run(args: ProxyArgs) -> Result<(), Failure> {
     done
 }
 
-async fn serve(args: ProxyArgs) -> Result<(), Failure> {
+async fn serve(args: &ProxyArgs) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     // The addresses first: a log is begun only once nothing else can fail.
     let clients = bind(args.listen, "--listen").await?;
@@ -46,14 +47,18 @@ async fn serve(args: ProxyArgs) -> Result<(), Failure> {
         (Upstream::Sim, None) => return Err(Failure::running("the engine", "it did not start")),
     };
     let metrics = admin::recorder()?;
-    let pool = pool(&args)?;
+    let pool = pool(args)?;
     let ready = Arc::new(AtomicBool::new(true));
     eprintln!("tps: http://{} -> {base}, cap {}", address(&clients), args.cap);
     eprintln!("tps: admin on http://{}", address(&operators));
 
     let admin = Admin { pool: pool.clone(), metrics, ready: ready.clone() };
     let admin = tokio::spawn(admin.serve(operators));
-    let server = server::Server::new(&pool, Forward::new(base));
+    // No connection is kept: llama.cpp closes one right after a streamed response
+    // that it announced as kept alive, and a request that was just sent on it is
+    // lost. What was lost cannot be sent again blindly.
+    let forward = Forward::new(base, 0);
+    let server = server::Server::new(pool.layer().layer(forward.clone()), forward);
     let connections = server.accept_until(clients, signals.next()).await;
 
     ready.store(false, Ordering::Relaxed);

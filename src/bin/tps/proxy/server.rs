@@ -12,9 +12,7 @@ use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
-use tower_layer::Layer;
 use tower_service::Service;
-use tower_tps::Pool;
 use tower_tps::layer::{Meter, ResponseBody};
 
 use super::forward::{Forward, UpstreamBody};
@@ -23,24 +21,30 @@ type Body = Either<ResponseBody<UpstreamBody>, UpstreamBody>;
 
 /// What every connection is served with.
 #[derive(Clone)]
-pub(super) struct Server {
-    measured: Meter<Forward>,
+pub(crate) struct Server<S> {
+    measured: Meter<S>,
     past: Forward,
 }
 
 /// The connections that are open when no more are taken.
-pub(super) struct Connections {
+pub(crate) struct Connections {
     open: JoinSet<()>,
     graceful: GracefulShutdown,
 }
 
-impl Server {
-    pub(super) fn new(pool: &Pool, forward: Forward) -> Self {
-        Self { measured: pool.layer().layer(forward.clone()), past: forward }
+impl<S> Server<S>
+where
+    S: Service<Request<Incoming>, Response = Response<UpstreamBody>, Error = Infallible>,
+    S: Clone + Send + 'static,
+    S::Future: Send,
+{
+    /// Sends POST requests through `measured`, and all others `past` it.
+    pub(crate) fn new(measured: Meter<S>, past: Forward) -> Self {
+        Self { measured, past }
     }
 
     /// Takes connections until `stop` is there.
-    pub(super) async fn accept_until(
+    pub(crate) async fn accept_until(
         self,
         listener: TcpListener,
         stop: impl Future<Output = ()>,
@@ -92,7 +96,7 @@ impl Server {
 
 impl Connections {
     /// Lets what is under way go on for `limit`, then cuts it off.
-    pub(super) async fn drain(mut self, limit: Duration) {
+    pub(crate) async fn drain(mut self, limit: Duration) {
         // What did not end in time is ended by dropping it.
         let _ = tokio::time::timeout(limit, self.graceful.shutdown()).await;
         self.open.shutdown().await;

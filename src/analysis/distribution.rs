@@ -1,0 +1,49 @@
+//! A distribution by the figures that do not hide its tail.
+
+use serde::Serialize;
+
+/// How many there were, their mean, and percentiles by nearest rank.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct Distribution {
+    /// How many values there were; at least one.
+    pub count: usize,
+    /// Their mean.
+    pub mean: f64,
+    /// Half of them are no greater.
+    pub p50: f64,
+    /// 90 % of them are no greater.
+    pub p90: f64,
+    /// 99 % of them are no greater.
+    pub p99: f64,
+    /// The greatest.
+    pub max: f64,
+}
+
+impl Distribution {
+    /// The distribution of the values that are there; absent where none is.
+    #[must_use]
+    pub fn of(values: impl IntoIterator<Item = Option<f64>>) -> Option<Self> {
+        let mut values: Vec<f64> = values.into_iter().flatten().collect();
+        values.sort_by(f64::total_cmp);
+        let max = *values.last()?;
+        let count = values.len();
+        let rank = |share: f64| values[((share * count as f64).ceil() as usize).clamp(1, count) - 1];
+        let mean = values.iter().sum::<f64>() / count as f64;
+        Some(Self { count, mean, p50: rank(0.5), p90: rank(0.9), p99: rank(0.99), max })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The figures of one to a hundred, and of nothing.
+    #[test]
+    fn nearest_rank() {
+        let of = Distribution::of((1..=100).rev().map(|value| Some(f64::from(value)))).unwrap();
+        assert_eq!((of.count, of.mean, of.p50, of.p90, of.p99, of.max), (100, 50.5, 50.0, 90.0, 99.0, 100.0));
+        assert_eq!(Distribution::of([Some(3.0), None]).unwrap().p99, 3.0);
+        assert_eq!(Distribution::of([None]), None);
+    }
+}

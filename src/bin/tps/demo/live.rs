@@ -1,0 +1,111 @@
+//! The run as it goes: a table that is redrawn on a terminal, plain lines elsewhere.
+
+use std::time::Duration;
+
+use console::{Term, style};
+use tower_tps::analysis::{Distribution, Run, Summary};
+use tower_tps::gate::Counts;
+
+use super::orchestration::Thread;
+use crate::failure::Failure;
+
+/// How often the table is redrawn.
+const REDRAW: Duration = Duration::from_millis(250);
+/// So many redraws make a plain line.
+const LINE_EVERY: u32 = 8;
+
+/// Where progress is shown: on stderr, since results go to stdout.
+pub(super) struct Live {
+    term: Term,
+    drawn: usize,
+}
+
+impl Live {
+    pub(super) fn new() -> Self {
+        Self { term: Term::stderr(), drawn: 0 }
+    }
+
+    /// Shows a run until its end, and gives it.
+    pub(super) fn watch(&mut self, name: &str, requests: usize, work: Thread) -> Result<Run, Failure> {
+        let mut redraws = 0;
+        while !work.is_done() {
+            std::thread::sleep(REDRAW);
+            redraws += 1;
+            if self.term.is_term() || redraws % LINE_EVERY == 0 {
+                self.show(name, requests, &work);
+            }
+        }
+        self.show(name, requests, &work);
+        self.drawn = 0;
+        work.finish()
+    }
+
+    fn show(&mut self, name: &str, requests: usize, work: &Thread) {
+        let Some(summary) = work.recording().run().as_ref().and_then(Summary::of) else { return };
+        let counts = work.pool().reading().counts;
+        // Where it cannot be shown there is nobody to tell.
+        let _ = if self.term.is_term() {
+            let lines = table(name, requests, &counts, &summary);
+            let cleared = self.term.clear_last_lines(std::mem::replace(&mut self.drawn, lines.len()));
+            cleared.and_then(|()| lines.iter().try_for_each(|line| self.term.write_line(line)))
+        } else {
+            self.term.write_line(&line(name, requests, &counts, &summary))
+        };
+    }
+}
+
+fn table(name: &str, requests: usize, counts: &Counts, summary: &Summary) -> Vec<String> {
+    let gap = summary.gap_fraction.unwrap_or(0.0);
+    let gap = style(percent(Some(gap)));
+    let gap = if summary.gap_fraction > Some(0.1) { gap.red() } else { gap.green() };
+    let slots: String = (0..counts.cap).map(|slot| if slot < counts.in_flight { '█' } else { '·' }).collect();
+    vec![
+        format!("{:<10} {} of {requests} done", style(name).bold().for_stderr(), done(summary)),
+        format!("  slots    {slots}  {} of {}, queue {}", counts.in_flight, counts.cap, counts.queue_depth()),
+        format!("  gap      {gap} of the time so far"),
+        format!(
+            "  tokens/s stream {:>6}   end to end {:>6}   system {:>6}",
+            median(summary.stream_tps.as_ref()),
+            median(summary.end_to_end_tps.as_ref()),
+            number(summary.system_tps),
+        ),
+        format!("  TTFT     {} (median)", seconds(summary.ttft.as_ref())),
+    ]
+}
+
+fn line(name: &str, requests: usize, counts: &Counts, summary: &Summary) -> String {
+    format!(
+        "{name}: {} of {requests} done, in flight {} of {}, queue {}, gap {}, tokens/s: stream {}, end to end {}, system {}; TTFT {}",
+        done(summary),
+        counts.in_flight,
+        counts.cap,
+        counts.queue_depth(),
+        percent(summary.gap_fraction),
+        median(summary.stream_tps.as_ref()),
+        median(summary.end_to_end_tps.as_ref()),
+        number(summary.system_tps),
+        seconds(summary.ttft.as_ref()),
+    )
+}
+
+fn done(summary: &Summary) -> u64 {
+    summary.outcomes.get("completed").copied().unwrap_or(0)
+}
+
+fn median(distribution: Option<&Distribution>) -> String {
+    number(distribution.map(|distribution| distribution.p50))
+}
+
+fn seconds(distribution: Option<&Distribution>) -> String {
+    distribution.map_or_else(|| "-".into(), |distribution| format!("{:.2} s", distribution.p50))
+}
+
+/// A whole number, or a dash for what is not there.
+pub(super) fn number(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |value| format!("{value:.0}"))
+}
+
+/// A share as a percentage, or a dash for what is not there.
+pub(super) fn percent(value: Option<f64>) -> String {
+    value.map_or_else(|| "-".into(), |value| format!("{:.1} %", value * 100.0))
+}

@@ -1,0 +1,63 @@
+//! `tps demo`: the same work twice, with the faults of the field and without,
+//! and the verdict.
+
+mod audit;
+mod engine;
+mod live;
+mod orchestration;
+mod result;
+mod retry;
+mod scenario;
+
+use serde_json::json;
+use tower_tps::analysis::{Run, Summary, Verdict};
+
+use self::live::Live;
+use self::scenario::Scenario;
+use crate::args::DemoArgs;
+use crate::failure::Failure;
+
+/// One run, with what the engine saw of it.
+#[derive(Debug)]
+pub(crate) struct Outcome {
+    run: Run,
+    summary: Summary,
+    connections: u64,
+}
+
+/// Runs both, shows them as they go, and prints what came of them.
+pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
+    let requests = scenario::requests(args.seconds);
+    let mut live = Live::new();
+    let baseline = once(&Scenario::BASELINE, requests, &mut live)?;
+    let candidate = once(&Scenario::CANDIDATE, requests, &mut live)?;
+    let verdict = Verdict::of(&baseline.run, &candidate.run)
+        .ok_or_else(|| Failure::running("the verdict", "a run has no sample"))?;
+    if args.json {
+        let object = json!({
+            "baseline": baseline.json(),
+            "candidate": candidate.json(),
+            "verdict": verdict,
+        });
+        println!("{object:#}");
+    } else {
+        result::print(&baseline, &candidate, &verdict);
+    }
+    Ok(())
+}
+
+fn once(scenario: &'static Scenario, requests: usize, live: &mut Live) -> Result<Outcome, Failure> {
+    let engine = engine::Thread::start()?;
+    let work = orchestration::Thread::start(scenario, requests, engine.url())?;
+    let run = live.watch(scenario.name, requests, work)?;
+    let summary = Summary::of(&run).ok_or_else(|| Failure::running(scenario.name, "it has no sample"))?;
+    Ok(Outcome { run, summary, connections: engine.connections() })
+}
+
+impl Outcome {
+    fn json(&self) -> serde_json::Value {
+        let mut object = json!(self.summary);
+        object["connections"] = self.connections.into();
+        object
+    }
+}
