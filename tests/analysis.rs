@@ -1,0 +1,163 @@
+//! From runs to figures and verdicts, on runs that are short enough to follow.
+#![cfg(feature = "analysis")]
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::{StreamExt, stream};
+use http::{Request, Response};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use tokio::time::sleep;
+use tower::{Layer, ServiceExt, service_fn};
+use tower_tps::Pool;
+use tower_tps::analysis::{Recording, Rule, Run, Summary, Verdict};
+use tower_tps::layer::Retries;
+
+const TOKEN: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
+const DONE: &str = "data: {\"choices\":[],\"usage\":{\"completion_tokens\":10}}\n\ndata: [DONE]\n\n";
+
+/// How a run is made: `requests` streams of 100 ms and ten tokens each, through
+/// a cap of two, the next one submitted every so often.
+#[derive(Clone, Copy)]
+struct Plan {
+    requests: u64,
+    every: Duration,
+    /// Every so manieth fails for good; 0 for none.
+    fails: u64,
+    /// Every so manieth is tried again inside; 0 for none.
+    retries: u64,
+}
+
+const GAPPED: Plan = Plan { requests: 120, every: Duration::from_millis(100), fails: 0, retries: 0 };
+const FULL: Plan = Plan { every: Duration::from_millis(1), ..GAPPED };
+
+fn run(plan: Plan) -> Run {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_time().start_paused(true).build().unwrap().block_on(async {
+        let recording = Recording::default();
+        let pool =
+            Pool::builder("p").cap(2).sample_interval(Duration::from_millis(50)).observer(recording.clone());
+        let pool = pool.build().unwrap();
+        let upstream = service_fn(move |request: Request<u64>| async move {
+            let is = |every: u64| every > 0 && request.body() % every == 0;
+            if is(plan.retries) {
+                request.extensions().get::<Retries>().unwrap().failed("status_429");
+            }
+            let status = if is(plan.fails) { 500 } else { 200 };
+            let frames = [TOKEN; 5].into_iter().chain([DONE]).map(|text| Bytes::from_static(text.as_bytes()));
+            let frames = stream::iter(frames.collect::<Vec<_>>()).then(|bytes| async move {
+                sleep(Duration::from_millis(16)).await;
+                Ok::<_, Infallible>(Frame::data(bytes))
+            });
+            let response = Response::builder().status(status).header("content-type", "text/event-stream");
+            Ok::<_, Infallible>(response.body(Box::pin(StreamBody::new(frames))).unwrap())
+        });
+        let metered = pool.layer().layer(upstream);
+        let mut tasks = tokio::task::JoinSet::new();
+        for index in pool.backlog(plan.requests).items(0..plan.requests) {
+            let call = metered.clone().oneshot(Request::new(index));
+            tasks.spawn(async move {
+                let _ = call.await.unwrap().into_body().collect().await;
+            });
+            sleep(plan.every).await;
+        }
+        while tasks.join_next().await.is_some() {}
+        pool.close();
+        recording.run().unwrap()
+    })
+}
+
+fn verdict(baseline: Plan, candidate: Plan) -> Verdict {
+    Verdict::of(&run(baseline), &run(candidate)).unwrap()
+}
+
+fn fails(verdict: &Verdict) -> Vec<&'static str> {
+    verdict.checks.iter().filter(|check| !check.holds).map(|check| check.name).collect()
+}
+
+/// The figures of a run that can be followed by hand: 120 requests of ten
+/// tokens, each alone in a cap of two while the rest is declared.
+#[test]
+fn a_summary_by_hand() {
+    let summary = Summary::of(&run(GAPPED)).unwrap();
+    assert_eq!((summary.requests, summary.outcomes["completed"]), (120, 120));
+    assert_eq!(summary.output_tokens.get("usage"), Some(&1_200));
+    assert_eq!(
+        (summary.success_rate, summary.cancel_rate, summary.retry_rate),
+        (Some(1.0), Some(0.0), Some(0.0))
+    );
+    // The last one is handed out after 119 intervals, and with it the backlog is over.
+    assert_eq!(format!("{:.1}", summary.backlog_time), "11.9");
+    assert_eq!(summary.gap_time_orchestration, summary.gap_time);
+    assert_eq!(summary.gap_share, Some(1.0));
+    // 96 ms each: six frames 16 ms apart.
+    assert_eq!(format!("{:.2}", summary.busy_slot_time), "11.52");
+    assert_eq!(format!("{:.3}", summary.ttft.unwrap().p99), "0.016");
+    assert_eq!(format!("{:.0}", summary.stream_tps.unwrap().p50), "156");
+    let system = 1_200.0 / summary.window_time;
+    assert_eq!(summary.system_tps, Some(system));
+}
+
+/// A run whose gap was removed is accepted, and every check says so.
+#[test]
+fn a_gap_that_is_gone_is_accepted() {
+    let verdict = verdict(GAPPED, FULL);
+    assert!(verdict.accepted, "{verdict:#?}");
+    let rules: Vec<_> = verdict.checks.iter().map(|check| (check.name, check.rule)).collect();
+    assert_eq!(
+        rules,
+        [
+            ("system_tps", Rule::Rises),
+            ("success_rate", Rule::DoesNotFall),
+            ("gap_fraction", Rule::Falls),
+            ("retry_rate", Rule::DoesNotRise),
+        ]
+    );
+}
+
+/// A run is never accepted against itself, nor the worse one against the better.
+#[test]
+fn no_gain_is_no_acceptance() {
+    for (baseline, candidate) in [(FULL, FULL), (GAPPED, GAPPED), (FULL, GAPPED)] {
+        let verdict = verdict(baseline, candidate);
+        assert!(!verdict.accepted && verdict.not_judged.is_empty());
+        assert!(fails(&verdict).contains(&"system_tps"));
+    }
+}
+
+/// More tokens by failing more requests, or by trying more often, are no gain.
+#[test]
+fn gains_at_the_cost_of_others_are_rejected() {
+    assert_eq!(fails(&verdict(GAPPED, Plan { fails: 5, ..FULL })), ["success_rate"]);
+    assert_eq!(fails(&verdict(GAPPED, Plan { retries: 5, ..FULL })), ["retry_rate"]);
+}
+
+/// Too few requests, or a candidate that never had a backlog, are not judged.
+#[test]
+fn some_runs_cannot_be_judged() {
+    let few = verdict(GAPPED, Plan { requests: 20, ..FULL });
+    assert!(!few.accepted && few.not_judged[0].contains("20 requests"), "{few:?}");
+    let idle = Plan { requests: 40, ..GAPPED };
+    let mut calm = run(idle);
+    // As if nothing had been declared: the same run with the backlog's time taken out.
+    calm.samples.truncate(1);
+    let verdict = Verdict::of(&run(GAPPED), &calm).unwrap();
+    assert!(verdict.not_judged.iter().any(|reason| reason.contains("no backlog")), "{verdict:?}");
+}
+
+/// Attempts that were made outside the meter are one request, which ended as
+/// its last attempt did.
+#[test]
+fn attempts_are_joined() {
+    let mut run = run(Plan { requests: 40, ..FULL });
+    let first = run.records[0].as_ref().clone();
+    let mut later = first.clone();
+    later.attempt = 3;
+    let mut second = first;
+    second.attempt = 2;
+    run.records.extend([later.into(), second.into()]);
+    let summary = Summary::of(&run).unwrap();
+    assert_eq!((summary.requests, summary.retries), (40, 2));
+}
