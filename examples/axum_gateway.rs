@@ -4,8 +4,8 @@
 //! it measured. The engine is a simulated one, or yours, by its URL:
 //!
 //! ```sh
-//! cargo run --features sim --example axum_gateway
-//! cargo run --features sim --example axum_gateway -- http://127.0.0.1:8000
+//! cargo run --features analysis,sim --example axum_gateway
+//! cargo run --features analysis,sim --example axum_gateway -- http://127.0.0.1:8000
 //! ```
 
 use axum::body::{Body, Bytes};
@@ -20,6 +20,7 @@ use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, Promet
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tower_tps::Pool;
+use tower_tps::analysis::Recording;
 use tower_tps::layer::ErrorType;
 use tower_tps::observe::{BUCKETS, exposition};
 use tower_tps::sim::Engine;
@@ -40,13 +41,14 @@ struct Gateway {
 #[tokio::main]
 async fn main() -> Result<(), Error> {
     let engine = Engine::builder().start().await?;
+    let recording = Recording::default();
     let gateway = Gateway {
         // No connection is kept: llama.cpp closes one right after a stream.
         client: reqwest::Client::builder().pool_max_idle_per_host(0).build()?,
         engine: std::env::args().nth(1).unwrap_or_else(|| engine.url()),
         // The recorder before the pool, which describes its metrics as it starts.
         metrics: recorder()?,
-        pool: Pool::builder("gateway").cap(4).max_queue(64).observer(summary::Summary::default()).build()?,
+        pool: Pool::builder("gateway").cap(4).max_queue(64).observer(recording.clone()).build()?,
     };
     let pool = gateway.pool.clone();
 
@@ -74,7 +76,8 @@ async fn main() -> Result<(), Error> {
 
     drop(stop);
     server.await??;
-    pool.close(); // and the summary prints itself
+    pool.close();
+    summary::print(&recording);
     Ok(())
 }
 

@@ -4,8 +4,8 @@
 //! measured. The engine is a simulated one, or yours, by its URL:
 //!
 //! ```sh
-//! cargo run --features sim --example capped_proxy
-//! cargo run --features sim --example capped_proxy -- http://127.0.0.1:8000
+//! cargo run --features analysis,sim --example capped_proxy
+//! cargo run --features analysis,sim --example capped_proxy -- http://127.0.0.1:8000
 //! ```
 //!
 //! The program `tps proxy` is the same with what a proxy owes besides: answers
@@ -22,6 +22,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tower::{Layer, service_fn};
 use tower_tps::Pool;
+use tower_tps::analysis::Recording;
 use tower_tps::sim::Engine;
 
 #[path = "support/summary.rs"]
@@ -48,7 +49,8 @@ async fn main() -> Result<(), Error> {
             Ok::<_, Error>(client.request(request).await?)
         }
     });
-    let pool = Pool::builder("proxy").cap(2).observer(summary::Summary::default()).build()?;
+    let recording = Recording::default();
+    let pool = Pool::builder("proxy").cap(2).observer(recording.clone()).build()?;
     let proxy = TowerToHyperService::new(pool.layer().layer(forward));
 
     let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -67,7 +69,8 @@ async fn main() -> Result<(), Error> {
         println!("{STREAMS} streams at once, and the engine never saw more than {most}");
         assert!(most <= 2, "the cap of 2 holds");
     }
-    pool.close(); // and the summary prints itself
+    pool.close();
+    summary::print(&recording);
     Ok(())
 }
 

@@ -4,8 +4,8 @@
 //! a file for the run log:
 //!
 //! ```sh
-//! cargo run --features sim --example reqwest_client
-//! cargo run --features sim --example reqwest_client -- http://127.0.0.1:8000 run.jsonl
+//! cargo run --features analysis,sim --example reqwest_client
+//! cargo run --features analysis,sim --example reqwest_client -- http://127.0.0.1:8000 run.jsonl
 //! ```
 
 use std::future::ready;
@@ -16,6 +16,7 @@ use http::{Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_tps::Pool;
+use tower_tps::analysis::Recording;
 use tower_tps::layer::ResponseBody;
 use tower_tps::observe::RunLog;
 use tower_tps::sim::Engine;
@@ -37,7 +38,8 @@ async fn main() -> Result<(), Error> {
     let mut args = std::env::args().skip(1);
     let url = args.next().unwrap_or_else(|| engine.url());
 
-    let mut pool = Pool::builder("batch").cap(CAP).observer(summary::Summary::default());
+    let recording = Recording::default();
+    let mut pool = Pool::builder("batch").cap(CAP).observer(recording.clone());
     if let Some(path) = args.next() {
         pool = pool.observer(RunLog::create(path)?);
     }
@@ -73,7 +75,8 @@ async fn main() -> Result<(), Error> {
         })
         .await;
 
-    pool.close(); // the log gets its last line, and the summary prints itself
+    pool.close(); // the log gets its last line
+    summary::print(&recording);
     Ok(())
 }
 
