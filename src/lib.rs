@@ -24,7 +24,15 @@
 //! - `analysis`: runs, their figures, and the verdict on a change.
 //! - `sim`: the simulated engine, a real HTTP server to measure against. Knows only [`clock`].
 //!
-//! Invariants between them: every instant of the gate is read under its one
+//! One walk: `ResponseBody::poll_frame` borrows the frame that the upstream's
+//! body gave and shows its data to the flight. The flight reads the clock once,
+//! and the reader cuts the bytes into events, whose dialect tells what was
+//! generated. If some event carried content, the timeline takes the instant as
+//! that of a token. The frame goes on as it came. When the body has ended, it is
+//! dropped, the slot goes back under the gate's lock at the instant that becomes
+//! `released_at`, and the record goes to the observers.
+//!
+//! Invariants: every instant of the gate is read under its one
 //! lock, so the order of instants is the order of events; at every instant
 //! `arrivals == ended + in_flight + waiting`; and
 //! `∫cap == busy + gap + idle − over`, to the nanosecond.
