@@ -1,7 +1,7 @@
 //! The pool: one capacity, and all that measures it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -44,6 +44,9 @@ struct Inner {
     observers: Arc<Observers>,
     sample_interval: Duration,
     sampling: AtomicBool,
+    /// Held from a sample until it has been told, so that samples are told in order.
+    telling: Mutex<()>,
+    told: AtomicU64,
     closed: AtomicBool,
     completed: AtomicU64,
     output_tokens: AtomicU64,
@@ -88,6 +91,7 @@ impl Pool {
     /// Takes a sample now, tells the observers of it, and gives it. Whoever
     /// answers a scrape calls this first, so that what is scraped is of now.
     pub fn sample(&self) -> Sample {
+        let _in_order = self.inner.telling.lock().unwrap_or_else(PoisonError::into_inner);
         let sample = self.inner.snapshot();
         if !self.inner.closed.load(Ordering::Acquire) {
             self.inner.observers.tell(|observer| observer.sample(&sample));
@@ -111,6 +115,15 @@ impl Pool {
     /// Marks one request as waiting to be tried again: see [`Gate::backoff`].
     pub fn backoff(&self) -> Backoff {
         self.inner.gate.backoff()
+    }
+
+    /// Whether every request that has arrived has ended and been told of: the
+    /// time to [`close`](Self::close).
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        // First what was told: it can only grow meanwhile.
+        let told = self.inner.told.load(Ordering::Acquire);
+        told == self.inner.gate.arrivals().arrivals
     }
 
     /// Ends the run: tells the observers that it is over, so that a log writes
@@ -139,7 +152,9 @@ impl Pool {
 
     pub(crate) fn first_token(&self, ttft: Duration) {
         let first = FirstToken { pool: self.inner.name.clone(), ttft };
-        self.inner.observers.tell(|observer| observer.first_token(&first));
+        if !self.inner.closed.load(Ordering::Acquire) {
+            self.inner.observers.tell(|observer| observer.first_token(&first));
+        }
     }
 
     pub(crate) fn ended(&self, record: RequestRecord) {
@@ -151,6 +166,7 @@ impl Pool {
             let record = Arc::new(record);
             self.inner.observers.tell(|observer| observer.request(&record));
         }
+        self.inner.told.fetch_add(1, Ordering::Release);
     }
 
     /// Starts the samples, where there is a runtime to take them in and they
@@ -197,6 +213,7 @@ impl Inner {
 
     fn close(&self) {
         if !self.closed.swap(true, Ordering::AcqRel) {
+            let _in_order = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
             let sample = self.snapshot();
             self.observers.tell(|observer| observer.end(&sample));
         }
@@ -259,7 +276,8 @@ impl Builder {
         self
     }
 
-    /// Builds the pool; its meter starts now.
+    /// Builds the pool; its meter starts now. A tokio runtime that it is built
+    /// in, or first used in, must have its timer on: it takes the samples.
     ///
     /// # Errors
     /// [`InvalidCap`] when the cap is not in 1..=[`Gate::MAX_CAP`].
@@ -283,6 +301,8 @@ impl Builder {
                 observers,
                 sample_interval: self.sample_interval,
                 sampling: AtomicBool::new(false),
+                telling: Mutex::new(()),
+                told: AtomicU64::new(0),
                 closed: AtomicBool::new(false),
                 completed: AtomicU64::new(0),
                 output_tokens: AtomicU64::new(0),

@@ -14,6 +14,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::analysis::{Recording, Rule, Run, Summary, Verdict};
 use tower_tps::layer::Retries;
+use tower_tps::tokens::TokenSource;
 
 const TOKEN: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
 const DONE: &str = "data: {\"choices\":[],\"usage\":{\"completion_tokens\":10}}\n\ndata: [DONE]\n\n";
@@ -145,6 +146,22 @@ fn some_runs_cannot_be_judged() {
     calm.samples.truncate(1);
     let verdict = Verdict::of(&run(GAPPED), &calm).unwrap();
     assert!(verdict.not_judged.iter().any(|reason| reason.contains("no backlog")), "{verdict:?}");
+}
+
+/// Tokens of several sources are never added up, and such a run is not judged.
+#[test]
+fn mixed_sources_are_not_judged() {
+    let mut mixed = run(FULL);
+    let mut record = mixed.records[0].as_ref().clone();
+    record.generated.as_mut().unwrap().output_tokens = Some((5, TokenSource::Events));
+    mixed.records[0] = record.into();
+    let summary = Summary::of(&mixed).unwrap();
+    assert_eq!(summary.system_tps, None);
+    for verdict in [Verdict::of(&run(GAPPED), &mixed), Verdict::of(&mixed, &mixed)] {
+        let verdict = verdict.unwrap();
+        assert!(!verdict.accepted && verdict.not_judged[0].contains("several sources"), "{verdict:?}");
+        assert!(!verdict.checks[0].holds);
+    }
 }
 
 /// Attempts that were made outside the meter are one request, which ended as

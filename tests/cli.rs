@@ -62,9 +62,13 @@ impl Proxy {
         serde_json::from_str(&self.admin("/status").await).unwrap()
     }
 
-    fn terminate(&mut self) -> ExitStatus {
+    fn signal(&self) {
         let id = self.child.id().to_string();
         assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    }
+
+    fn terminate(&mut self) -> ExitStatus {
+        self.signal();
         self.child.wait().unwrap()
     }
 }
@@ -86,6 +90,10 @@ fn bad_input_is_one_line() {
         ("proxy --upstream ftp://x --cap 2", "ftp://x", "give http://HOST:PORT or sim"),
         ("proxy --upstream :: --cap 2", "'::'", "give http://HOST:PORT or sim"),
         ("proxy --upstream http://a/?b --cap 2", "query", "give http://HOST:PORT"),
+        ("proxy --upstream http://a:99999 --cap 2", "port", "give http://HOST:PORT"),
+        ("proxy --upstream http://a:b --cap 2", "http://a:b", "give http://HOST:PORT"),
+        ("proxy --upstream http://a/#f --cap 2", "fragment", "give http://HOST:PORT"),
+        ("proxy --upstream http://u@a/ --cap 2", "user", "give http://HOST:PORT"),
         ("proxy --upstream sim --cap 2 --frob", "--frob", "--help"),
         ("proxy --cap 2", "--upstream", "--help"),
         ("frob", "frob", "--help"),
@@ -183,6 +191,71 @@ async fn a_proxy_lives_and_ends_in_good_order() {
         (&"end".into(), &"r".into(), &0.into())
     );
     assert_eq!((&end["requests"], &end["completed"], &end["in_flight"]), (&3.into(), &2.into(), &0.into()));
+}
+
+/// A client that gives up in the queue frees its place at once, though it had
+/// sent a prompt that nobody has read.
+#[tokio::test]
+async fn who_hangs_up_leaves_the_queue() {
+    use std::io::Write;
+    let proxy = Proxy::start("sim", "--cap 1");
+    let mut stalled = proxy.post(STREAM).header("x-sim-fault", "stall").send().await.unwrap();
+    assert!(stalled.chunk().await.unwrap().is_some());
+    let address = proxy.clients.strip_prefix("http://").unwrap();
+    let mut client = std::net::TcpStream::connect(address).unwrap();
+    let prompt = format!("{{\"messages\":[{{\"content\":\"{}\"}}]}}", "a ".repeat(50_000));
+    write!(
+        client,
+        "POST /v1/chat/completions HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n{prompt}",
+        prompt.len()
+    )
+    .unwrap();
+    let reaches = async |depth: u64| {
+        while proxy.status().await["queue_depth"] != depth {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    };
+    reaches(1).await;
+    drop(client);
+    reaches(0).await;
+}
+
+/// A second SIGTERM ends at once, and yet every request is in the log.
+#[tokio::test]
+async fn a_second_signal_loses_no_record() {
+    let log = file("second.jsonl");
+    let mut proxy = Proxy::start("sim", &format!("--cap 1 --log {}", log.display()));
+    let mut stalled = proxy.post(STREAM).header("x-sim-fault", "stall").send().await.unwrap();
+    assert!(stalled.chunk().await.unwrap().is_some());
+    let queued = tokio::spawn(proxy.post(STREAM).send());
+    while proxy.status().await["queue_depth"] != 1 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    proxy.signal();
+    while proxy.admin("/readyz").await == "ready\n" {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(tokio::task::spawn_blocking(move || proxy.terminate()).await.unwrap().code(), Some(0));
+    assert!(queued.await.unwrap().is_err());
+    let text = std::fs::read_to_string(&log).unwrap();
+    assert_eq!(text.matches("\"type\":\"request\"").count(), 2, "{text}");
+    let end: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
+    assert_eq!((&end["type"], &end["requests"], &end["in_flight"]), (&"end".into(), &2.into(), &0.into()));
+}
+
+/// A log that could not be written is said at the end, with an exit code of its own.
+#[test]
+fn a_full_disk_is_said() {
+    let mut proxy = Proxy::start("sim", "--cap 1 --log /dev/full");
+    assert_eq!(proxy.terminate().code(), Some(1));
+}
+
+/// A reader of the demonstration's result may go away.
+#[test]
+fn a_closed_output_is_no_error() {
+    let mut child = tps("demo --seconds 5").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
 /// An upstream that is not there is a 502 that says so, and the record says `connect`.

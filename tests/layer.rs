@@ -405,6 +405,45 @@ async fn an_error_status_is_failed() {
     assert_eq!((record.outcome, record.error_type.as_deref()), (Outcome::Failed, Some("status_500")));
 }
 
+/// What must have no body completes without one, whatever its headers say, and
+/// a `HEAD` that never left the queue was cancelled there.
+#[tokio::test(start_paused = true)]
+async fn what_has_no_body_completes() {
+    for (method, status) in [("HEAD", 200), ("GET", 204), ("GET", 304)] {
+        let (pool, records) = metered(1);
+        let inner = service_fn(move |_: Request<()>| async move {
+            let response = Response::builder().status(status).header("content-type", "text/event-stream");
+            response.body(Script::default())
+        });
+        let request = || Request::builder().method(method).body(()).unwrap();
+        let mut meter = pool.layer().layer(inner);
+        let holder = meter.call(request());
+        let queued = meter.call(request());
+        drop(queued);
+        let record = records.one();
+        assert_eq!((record.outcome, record.phase), (Outcome::Cancelled, Phase::Queued));
+        drop(holder.await.unwrap());
+        assert_eq!(records.one().outcome, Outcome::Completed, "{method} {status}");
+        at_rest(&pool);
+    }
+}
+
+/// Refusals do not make the time to come back shorter.
+#[tokio::test(start_paused = true)]
+async fn retry_after_is_of_slots_held() {
+    let pool = Pool::builder("test").max_queue(0).build().unwrap();
+    let slow = service_fn(|_: Request<()>| std::future::pending::<Result<Response<Script>, Infallible>>());
+    let mut meter = pool.layer().layer(slow);
+    let holder = meter.call(Request::new(()));
+    sleep(Duration::from_secs(20)).await;
+    drop(holder);
+    let _holder = meter.call(Request::new(()));
+    for _ in 0..10 {
+        let refused = meter.call(Request::new(())).await.unwrap();
+        assert_eq!(refused.headers()["retry-after"], "20");
+    }
+}
+
 /// A retry inside the meter is in the one record; one outside makes each
 /// attempt a record that says which it is.
 #[tokio::test(start_paused = true)]

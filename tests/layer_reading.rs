@@ -114,6 +114,22 @@ async fn tokens_are_not_bytes() {
     assert_eq!((generated.model.as_deref(), generated.finish_reason.as_deref()), (Some("m"), Some("stop")));
 }
 
+/// A usage that content followed, or of zero beside content, is not the final one.
+#[tokio::test(start_paused = true)]
+async fn an_early_usage_is_not_final() {
+    let early = "data: {\"choices\":[],\"usage\":{\"completion_tokens\":1}}\n\n";
+    let zero = "data: {\"choices\":[],\"usage\":{\"completion_tokens\":0}}\n\n";
+    for (frames, tokens) in [
+        (&[(1, early), (1, ONE), (1, TWO)][..], Some((2, TokenSource::Events))),
+        (&[(1, ONE), (1, ONE), (1, zero), (1, DONE)][..], Some((2, TokenSource::Events))),
+        (&[(1, ONE), (1, early), (1, DONE)][..], Some((1, TokenSource::Usage))),
+        (&[(1, zero), (1, DONE)][..], Some((0, TokenSource::Usage))),
+    ] {
+        let record = read("text/event-stream", text(frames)).await;
+        assert_eq!(record.generated.unwrap().output_tokens, tokens, "{frames:?}");
+    }
+}
+
 /// One JSON document has its first and last token in the frame that completed
 /// it, and no rate.
 #[tokio::test(start_paused = true)]
@@ -284,5 +300,51 @@ proptest! {
             prop_assert_eq!(essence(&at_once), essence(&in_pieces));
             Ok(())
         })?;
+    }
+}
+
+/// An odd value costs itself: neither the content beside it nor the other
+/// figures of a usage, and what is no error is none.
+#[tokio::test(start_paused = true)]
+async fn an_odd_value_costs_itself() {
+    for (odd, usage) in [
+        ("{\"choices\":[{\"delta\":{\"content\":\"a\",\"tool_calls\":{}}}]}", None),
+        ("{\"choices\":[{\"delta\":{\"content\":\"a\",\"tool_calls\":[null]}}]}", None),
+        ("{\"choices\":[{\"delta\":{\"content\":\"a\",\"function_call\":\"\",\"audio\":\"\"}}]}", None),
+        ("{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"error\":0}", None),
+        ("{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"error\":[]}", None),
+        ("{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"error\":{ }}", None),
+        (
+            "{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"prompt_tokens\":\"5\",\"completion_tokens\":7.0,\"completion_tokens_details\":[]}}",
+            Some(7),
+        ),
+        (
+            "{\"choices\":[{\"delta\":{\"content\":\"a\"}}],\"usage\":{\"completion_tokens\":18446744073709551615}}",
+            None,
+        ),
+    ] {
+        let event = Bytes::from(format!("data: {odd}\n\n"));
+        let frames = script(vec![(1, event), (1, Bytes::from_static(DONE.as_bytes()))]);
+        let record = read("text/event-stream", frames).await;
+        assert_eq!(record.outcome, Outcome::Completed, "{odd}");
+        let generated = record.generated.unwrap();
+        assert_eq!((generated.content_events, generated.usage_output_tokens), (1, usage), "{odd}");
+    }
+}
+
+/// What names itself JSON and is not one document is opaque; what ends too
+/// early is truncated; a byte order mark is neither.
+#[tokio::test(start_paused = true)]
+async fn documents_that_are_not() {
+    let chat = "{\"choices\":[{\"message\":{\"content\":\"a\"}}]}";
+    for (body, outcome, format) in [
+        (chat.to_owned(), Outcome::Completed, "openai-chat"),
+        (format!("\u{feff}{chat}"), Outcome::Completed, "openai-chat"),
+        (format!("{chat}\n{chat}"), Outcome::Completed, "opaque"),
+        (" \n".to_owned(), Outcome::Completed, "opaque"),
+        (chat[..20].to_owned(), Outcome::Truncated, "opaque"),
+    ] {
+        let record = read("application/json", script(vec![(1, Bytes::from(body.clone()))])).await;
+        assert_eq!((record.outcome, record.generated.unwrap().format), (outcome, Some(format)), "{body}");
     }
 }

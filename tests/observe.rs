@@ -17,7 +17,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
 use tower_tps::gate::GapCause;
-use tower_tps::observe::{BUCKETS, RunLog, exposition};
+use tower_tps::observe::{BUCKETS, Observer, RunLog, Sample, exposition};
 use tower_tps::pool::Builder;
 
 #[path = "support/integrals.rs"]
@@ -212,6 +212,31 @@ fn a_torn_line_stays_alone() {
     assert!(lines[1].starts_with("{\"type\":\"run\""));
     assert!(lines.last().unwrap().starts_with("{\"type\":\"end\""));
     assert!(RunLog::create("/nowhere/at/all.jsonl").is_err());
+}
+
+/// Samples are told in the order of their instants, whoever takes them.
+#[test]
+fn samples_are_in_order() {
+    #[derive(Clone, Debug, Default)]
+    struct Ordered(std::sync::Arc<std::sync::Mutex<Duration>>);
+    impl Observer for Ordered {
+        fn sample(&self, sample: &Sample) {
+            let mut last = self.0.lock().unwrap();
+            let time = sample.reading.totals.window_time();
+            // A panic here is caught by the pool, and seen below in the mutex.
+            assert!(time >= *last);
+            *last = time;
+        }
+    }
+    let ordered = Ordered::default();
+    let pool = Pool::builder("p").observer(ordered.clone()).build().unwrap();
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| (0..2_000).for_each(|_| drop(pool.sample())));
+        }
+    });
+    assert!(!ordered.0.is_poisoned());
+    assert!(*ordered.0.lock().unwrap() > Duration::ZERO);
 }
 
 /// The names, types and buckets of the contract, and `gap_fraction` from them.

@@ -67,11 +67,15 @@ pub struct Summary {
     pub busy_slot_time: f64,
     /// Slot-seconds free while nothing waited.
     pub idle_slot_time: f64,
+    /// Slot-seconds that there were: busy + gap + idle - over.
+    pub cap_slot_time: f64,
+    /// Slot-seconds in flight above a cap that was lowered.
+    pub over_slot_time: f64,
     /// Streams that were buffered on their way, whose rates are left out below.
     pub buffered_streams: usize,
     /// Time to the first token, the queue included.
     pub ttft: Option<Distribution>,
-    /// Time in the queue of all arrivals.
+    /// Time in the queue of all that were admitted; a wait of zero is one too.
     pub t_queue: Option<Distribution>,
     /// The stream's rate, of completed ones.
     pub stream_tps: Option<Distribution>,
@@ -100,10 +104,13 @@ impl Summary {
         let (completed, cancelled) = (outcome(Outcome::Completed), outcome(Outcome::Cancelled));
         let retries = requests.iter().map(|request| request.retries).sum();
 
-        let done = || run.records.iter().filter(|record| record.outcome == Outcome::Completed);
+        let done = || {
+            requests.iter().map(|request| request.last).filter(|record| record.outcome == Outcome::Completed)
+        };
         let mut output_tokens = BTreeMap::new();
         for (tokens, source) in done().filter_map(|record| record.generated.as_ref()?.output_tokens) {
-            *output_tokens.entry(source.as_str()).or_insert(0) += tokens;
+            let sum: &mut u64 = output_tokens.entry(source.as_str()).or_default();
+            *sum = sum.saturating_add(tokens);
         }
         let tokens = one_source(&output_tokens);
         let rated = || done().filter_map(|record| Some((&record.timeline, record.output_tokens()?)));
@@ -142,9 +149,11 @@ impl Summary {
                 .map(|rate| rate * seconds(totals.lost_slot_time())),
             busy_slot_time: seconds(totals.busy_slot_time()),
             idle_slot_time: seconds(totals.idle_slot_time()),
+            cap_slot_time: seconds(totals.cap_slot_time()),
+            over_slot_time: seconds(totals.over_slot_time()),
             buffered_streams: rated().filter(buffered).count(),
             ttft: times(Timeline::ttft),
-            t_queue: times(|timeline| timeline.t_queue().or(timeline.t_total())),
+            t_queue: times(Timeline::t_queue),
             stream_tps: Distribution::of(streams().map(|(timeline, tokens)| timeline.stream_tps(tokens))),
             decode_tps: Distribution::of(streams().map(|(timeline, tokens)| timeline.decode_tps(tokens))),
             end_to_end_tps: Distribution::of(

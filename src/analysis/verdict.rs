@@ -102,7 +102,9 @@ impl Verdict {
                 change: before.zip(after).map(|(before, after)| after - before),
                 interval,
                 requests: (old.requests, new.requests),
-                holds: interval.is_some_and(|interval| rule.holds(interval)),
+                holds: before.is_some()
+                    && after.is_some()
+                    && interval.is_some_and(|interval| rule.holds(interval)),
             }
         };
         let mut checks = vec![
@@ -127,9 +129,16 @@ impl Verdict {
 
 fn not_judged(old: &Summary, new: &Summary) -> Vec<String> {
     let mut reasons = Vec::new();
-    if old.token_source() != new.token_source() {
-        let name = |run: &Summary| run.token_source().unwrap_or("several or none").to_owned();
-        reasons.push(format!("tokens are of different sources: {} and {}", name(old), name(new)));
+    for (run, name) in [(old, "baseline"), (new, "candidate")] {
+        if run.output_tokens.len() > 1 {
+            let sources: Vec<_> = run.output_tokens.keys().copied().collect();
+            reasons.push(format!("the {name}'s tokens are of several sources: {}", sources.join(", ")));
+        }
+    }
+    if let (Some(before), Some(after)) = (old.token_source(), new.token_source()) {
+        if before != after {
+            reasons.push(format!("tokens are of different sources: {before} and {after}"));
+        }
     }
     if old.tokenizer != new.tokenizer {
         reasons.push(format!("the tokenizers differ: {} and {}", old.tokenizer, new.tokenizer));

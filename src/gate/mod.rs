@@ -82,6 +82,8 @@ pub struct Arrivals {
     pub arrivals: u64,
     /// Those that released their slot, gave up, or were refused.
     pub ended: u64,
+    /// Those that held a slot and have given it back.
+    pub released: u64,
 }
 
 #[derive(Debug)]

@@ -17,6 +17,7 @@ pub(super) struct State {
     queue: Queue,
     arrivals: u64,
     ended: u64,
+    released: u64,
 }
 
 /// What is left to do once the lock is free: nothing that can run a stranger's
@@ -40,7 +41,7 @@ pub(super) enum Arrival {
 impl State {
     pub(super) fn new(cap: u32, at: Instant) -> Self {
         let counts = Counts { cap, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 };
-        Self { meter: GapMeter::new(counts, at), queue: Queue::default(), arrivals: 0, ended: 0 }
+        Self { meter: GapMeter::new(counts, at), queue: Queue::default(), arrivals: 0, ended: 0, released: 0 }
     }
 
     pub(super) fn counts(&self) -> &Counts {
@@ -52,7 +53,7 @@ impl State {
     }
 
     pub(super) fn arrivals(&self) -> Arrivals {
-        Arrivals { arrivals: self.arrivals, ended: self.ended }
+        Arrivals { arrivals: self.arrivals, ended: self.ended, released: self.released }
     }
 
     /// A request arrives: it goes in if a slot is free and nobody waits, else
@@ -104,6 +105,7 @@ impl State {
     pub(super) fn release(&mut self) -> (Instant, Counts, After) {
         let (at, before) = (Instant::now(), *self.counts());
         self.ended += 1;
+        self.released += 1;
         self.meter.update(at, |counts| counts.in_flight = counts.in_flight.saturating_sub(1));
         (at, before, After { called: self.call(), stale: None })
     }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
 use http::response::Parts;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, StatusCode};
 
 use super::error_type::ErrorType;
 use super::refusal;
@@ -131,7 +131,7 @@ impl Flight {
     /// waits, times the mean time a slot was held, over the cap (Little's law).
     pub(super) fn retry_after(&self) -> u64 {
         let (reading, seen) = (self.pool.reading(), self.pool.arrivals());
-        let held = reading.totals.busy_slot_time().as_secs_f64() / seen.ended.max(1) as f64;
+        let held = reading.totals.busy_slot_time().as_secs_f64() / seen.released.max(1) as f64;
         let wait = held * (reading.counts.waiting + 1) as f64 / f64::from(reading.counts.cap);
         wait.ceil().clamp(1.0, 60.0) as u64
     }
@@ -140,7 +140,13 @@ impl Flight {
         self.timeline.headers_at = Some(Instant::now());
         self.status = Some(parts.status.as_u16());
         self.error_type = parts.extensions.get().copied();
-        let reader = Reader::new(parts.status, &parts.headers);
+        if matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
+            self.announced = Some(0);
+        }
+        // A body that must be empty has no format, whatever its headers say of another.
+        let empty = HeaderMap::new();
+        let headers = if self.announced == Some(0) { &empty } else { &parts.headers };
+        let reader = Reader::new(parts.status, headers);
         self.reader = Some(match self.pool.tokens().counter() {
             Some(counter) => reader.with_counter(counter),
             None => reader,
@@ -194,7 +200,8 @@ impl Flight {
             },
             Place::Refused(_) | Place::Gone => return,
         };
-        let all_passed = self.announced.is_some_and(|length| self.response_bytes >= length);
+        let announced = self.announced.filter(|_| self.timeline.headers_at.is_some());
+        let all_passed = announced.is_some_and(|length| self.response_bytes >= length);
         let clean = matches!(end, End::Clean) || (matches!(end, End::Dropped) && all_passed);
         self.finish_reading(clean);
         let (outcome, error) = self.outcome(end, clean);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use self::metrics::{BUCKETS, Metrics, exposition};
-pub use self::run_log::RunLog;
+pub use self::run_log::{Dropped, RunLog};
 pub use self::sample::Sample;
 use crate::clock::Instant;
 use crate::gate::Change;
@@ -45,7 +45,8 @@ pub trait Observer: Debug + Send + Sync + 'static {
         let _ = sample;
     }
 
-    /// The pool ends, and how it stood then. Told once, after everything else.
+    /// The pool ends, and how it stood then. Told once, when its requests have
+    /// been told; a change that comes later may still be.
     /// Here blocking is allowed: it is the time to write what is held.
     fn end(&self, sample: &Sample) {
         let _ = sample;

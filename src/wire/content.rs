@@ -38,6 +38,8 @@ pub struct Progress {
 #[derive(Debug, Default)]
 pub struct Content {
     usage: Usage,
+    /// Events with content that the usage can have counted.
+    usage_covers: u64,
     finish_reason: Option<Box<str>>,
     ended: bool,
     error: Option<Box<str>>,
@@ -104,6 +106,7 @@ impl Content {
         if usage.output.is_some() {
             self.usage.output = usage.output;
             self.usage.total = usage.total;
+            self.usage_covers = self.events + u64::from(self.event_has_text);
         }
         self.usage.input = usage.input.or(self.usage.input);
         self.usage.reasoning = usage.reasoning.or(self.usage.reasoning);
@@ -184,10 +187,13 @@ impl Content {
     }
 
     /// Output tokens by the best source there is; `None` if nothing was
-    /// generated that we know of.
+    /// generated that we know of. A usage that content followed was not the
+    /// final one, and one of zero beside content is none.
     #[must_use]
     pub fn output_tokens(&self) -> Option<(u64, TokenSource)> {
-        let usage = self.usage.normalised_output().map(|tokens| (tokens, TokenSource::Usage));
+        let is_final = |tokens: &u64| self.usage_covers >= self.events && (*tokens > 0 || self.events == 0);
+        let usage = self.usage.normalised_output().filter(is_final);
+        let usage = usage.map(|tokens| (tokens, TokenSource::Usage));
         let counted = self.counted.map(|tokens| (tokens, TokenSource::Tokenizer));
         let any = self.events > 0;
         usage.or(counted.filter(|_| any)).or(any.then_some((self.events, TokenSource::Events)))

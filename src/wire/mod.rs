@@ -30,6 +30,8 @@ pub const DOCUMENT_LIMIT: usize = 1024 * 1024;
 /// The events after which a stream that no dialect recognises is opaque.
 pub const UNRECOGNISED_LIMIT: u32 = 32;
 
+const BOM: &[u8] = b"\xef\xbb\xbf";
+
 const OPAQUE: &str = "opaque";
 
 /// The most particular first.
@@ -111,11 +113,14 @@ impl Reader {
                 framer.finish(|event| read(&event, dialect, unrecognised, content));
             }
             Body::Document { held, cut } => {
+                let held = std::mem::take(held);
+                let held = held.strip_prefix(BOM).unwrap_or(&held);
                 *dialect = DIALECTS.iter().copied().find(|dialect| dialect.document(held, content));
                 content.close_event();
-                let parses = || serde_json::from_slice::<IgnoredAny>(held).is_ok();
-                *cut = dialect.is_none() && !held.is_empty() && !parses();
-                *held = Vec::new();
+                // Cut off is what ends too early. Something else than one document is opaque.
+                let ends_early =
+                    || serde_json::from_slice::<IgnoredAny>(held).is_err_and(|error| error.is_eof());
+                *cut = dialect.is_none() && !held.trim_ascii().is_empty() && ends_early();
             }
             Body::Opaque => {}
         }

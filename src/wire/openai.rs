@@ -1,11 +1,15 @@
-//! The shapes that OpenAI's chat completions and completions share. Leaves
-//! stay raw, so that one odd value costs itself and not its event.
+//! The shapes that OpenAI's chat completions and completions share. What is not
+//! a chunk, a choice or a message stays raw, so that an odd value in it costs
+//! itself and not its event.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use smallvec::SmallVec;
 
 use super::{Content, Event, Usage};
+
+/// More tokens than any response has: a figure above it is a mistake.
+const MOST_TOKENS: u64 = 1 << 40;
 
 /// The end marker.
 pub(super) const DONE: &[u8] = b"[DONE]";
@@ -53,11 +57,11 @@ pub(super) struct Message<'a> {
     #[serde(borrow)]
     refusal: Raw<'a>,
     #[serde(borrow)]
-    tool_calls: Option<SmallVec<[ToolCall<'a>; 1]>>,
+    tool_calls: Raw<'a>,
     #[serde(borrow)]
-    function_call: Option<Function<'a>>,
+    function_call: Raw<'a>,
     #[serde(borrow)]
-    audio: Option<Audio<'a>>,
+    audio: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -87,16 +91,21 @@ struct Part<'a> {
 }
 
 #[derive(Deserialize)]
-struct Figures {
-    completion_tokens: Option<u64>,
-    prompt_tokens: Option<u64>,
-    total_tokens: Option<u64>,
-    completion_tokens_details: Option<Details>,
+struct Figures<'a> {
+    #[serde(borrow)]
+    completion_tokens: Raw<'a>,
+    #[serde(borrow)]
+    prompt_tokens: Raw<'a>,
+    #[serde(borrow)]
+    total_tokens: Raw<'a>,
+    #[serde(borrow)]
+    completion_tokens_details: Raw<'a>,
 }
 
 #[derive(Deserialize)]
-struct Details {
-    reasoning_tokens: Option<u64>,
+struct Details<'a> {
+    #[serde(borrow)]
+    reasoning_tokens: Raw<'a>,
 }
 
 #[derive(Deserialize)]
@@ -190,14 +199,16 @@ impl Message<'_> {
         if let Some(refusal) = self.refusal {
             content.json_text(refusal);
         }
-        let calls = self.tool_calls.iter().flatten().filter_map(|call| call.function.as_ref());
-        for arguments in calls.chain(&self.function_call).filter_map(|call| call.arguments) {
+        let calls = self.tool_calls.and_then(parse::<SmallVec<[Option<ToolCall<'_>>; 1]>>);
+        let calls = calls.into_iter().flatten().flatten().filter_map(|call| call.function);
+        let call = self.function_call.and_then(parse::<Function<'_>>);
+        for arguments in calls.chain(call).filter_map(|call| call.arguments) {
             // A few engines send the arguments as an object, not as its text.
             if !content.json_text(arguments) && arguments.get().starts_with('{') {
                 content.text(arguments.get());
             }
         }
-        if let Some(transcript) = self.audio.as_ref().and_then(|audio| audio.transcript) {
+        if let Some(transcript) = self.audio.and_then(parse::<Audio<'_>>).and_then(|audio| audio.transcript) {
             content.json_text(transcript);
         }
     }
@@ -216,13 +227,23 @@ fn tell_parts(raw: &RawValue, content: &mut Content, depth: u8) {
 }
 
 fn tell_usage(raw: &RawValue, content: &mut Content) {
-    let Some(figures) = parse::<Figures>(raw) else { return };
+    let Some(figures) = parse::<Figures<'_>>(raw) else { return };
+    let details = figures.completion_tokens_details.and_then(parse::<Details<'_>>);
     content.usage(Usage {
-        output: figures.completion_tokens,
-        input: figures.prompt_tokens,
-        reasoning: figures.completion_tokens_details.and_then(|details| details.reasoning_tokens),
-        total: figures.total_tokens,
+        output: figures.completion_tokens.and_then(figure),
+        input: figures.prompt_tokens.and_then(figure),
+        reasoning: details.and_then(|details| details.reasoning_tokens).and_then(figure),
+        total: figures.total_tokens.and_then(figure),
     });
+}
+
+/// A count of tokens: a whole number, `7.0` included, that one response can have.
+fn figure(raw: &RawValue) -> Option<u64> {
+    let whole = raw
+        .get()
+        .split_once('.')
+        .map_or(raw.get(), |(whole, part)| if part.bytes().all(|digit| digit == b'0') { whole } else { "" });
+    whole.parse().ok().filter(|tokens| *tokens <= MOST_TOKENS)
 }
 
 /// Tells an error by its `type`, else its `code`, else as plain `error`.
@@ -247,8 +268,13 @@ fn tell_error(raw: &RawValue, content: &mut Content) {
     }
 }
 
+/// Whether an error is one: a text or an object with something in it.
 fn is_something(raw: &RawValue) -> bool {
-    !matches!(raw.get(), "null" | "false" | "\"\"" | "{}")
+    match raw.get().as_bytes() {
+        [b'"', text @ .., b'"'] => !text.is_empty(),
+        [b'{', fields @ .., b'}'] => !fields.trim_ascii().is_empty(),
+        _ => false,
+    }
 }
 
 fn parse<'a, T: Deserialize<'a>>(raw: &'a RawValue) -> Option<T> {

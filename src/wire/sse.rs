@@ -7,10 +7,10 @@
 
 use memchr::{memchr, memchr2};
 
+use super::BOM;
+
 /// How large the data of one event may be unless told otherwise: 64 KiB.
 pub const DEFAULT_LIMIT: usize = 64 * 1024;
-
-const BOM: &[u8] = b"\xef\xbb\xbf";
 
 /// One event. It borrows from the chunk, or from the framer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

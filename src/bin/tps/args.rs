@@ -149,6 +149,14 @@ fn upstream(text: &str) -> Result<Upstream, String> {
         return Ok(Upstream::Sim);
     }
     let uri: Uri = text.parse().map_err(|error| format!("{error}: give http://HOST:PORT or sim"))?;
+    let authority = uri.authority().map_or("", |authority| authority.as_str());
+    let host_ends = authority.rfind(']').unwrap_or(0);
+    if authority[host_ends..].contains(':') && uri.port_u16().is_none() {
+        return Err("its port is none: give http://HOST:PORT".into());
+    }
+    if authority.contains('@') || text.contains('#') {
+        return Err("it has a user or a fragment: give http://HOST:PORT".into());
+    }
     match (uri.scheme_str(), uri.authority()) {
         (Some("http"), Some(_)) if uri.query().is_none() => Ok(Upstream::Url(uri)),
         (Some("http"), Some(_)) => Err("it has a query: give http://HOST:PORT".into()),

@@ -35,6 +35,10 @@ pub struct RunLog {
     state: Mutex<State>,
 }
 
+/// The count of lines that a log could not keep, which outlives the log.
+#[derive(Clone, Debug)]
+pub struct Dropped(Arc<Shared>);
+
 /// What every line of a run has in common.
 #[derive(Debug)]
 struct Run {
@@ -108,6 +112,12 @@ impl RunLog {
             run.labels.push((key.into(), value.into()));
         }
         self
+    }
+
+    /// The count of lines that could not be kept, for whoever gives the log away.
+    #[must_use]
+    pub fn dropped(&self) -> Dropped {
+        Dropped(self.shared.clone())
     }
 
     fn count_dropped(&self, pool: &Arc<str>) {
@@ -186,6 +196,16 @@ impl Observer for RunLog {
             let _ = thread.join();
         }
         self.count_dropped(&sample.pool);
+    }
+}
+
+// === impl Dropped ===
+
+impl Dropped {
+    /// Lines so far that found the buffer full or did not reach the disk.
+    #[must_use]
+    pub fn count(&self) -> u64 {
+        self.0.dropped.load(Ordering::Relaxed)
     }
 }
 

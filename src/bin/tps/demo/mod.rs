@@ -9,6 +9,8 @@ mod result;
 mod retry;
 mod scenario;
 
+use std::io::{self, Write};
+
 use serde_json::json;
 use tower_tps::analysis::{Run, Summary, Verdict};
 
@@ -33,17 +35,22 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let candidate = once(&Scenario::CANDIDATE, requests, &mut live)?;
     let verdict = Verdict::of(&baseline.run, &candidate.run)
         .ok_or_else(|| Failure::running("the verdict", "a run has no sample"))?;
-    if args.json {
+    let mut out = io::stdout().lock();
+    let written = if args.json {
         let object = json!({
             "baseline": baseline.json(),
             "candidate": candidate.json(),
             "verdict": verdict,
         });
-        println!("{object:#}");
+        writeln!(out, "{object:#}")
     } else {
-        result::print(&baseline, &candidate, &verdict);
+        result::write(&mut out, &baseline, &candidate, &verdict)
+    };
+    match written {
+        // Whoever reads it has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|error| Failure::running("the output", error)),
     }
-    Ok(())
 }
 
 fn once(scenario: &'static Scenario, requests: usize, live: &mut Live) -> Result<Outcome, Failure> {

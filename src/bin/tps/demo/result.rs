@@ -1,63 +1,74 @@
 //! Both runs side by side, the causes of the gap, and the verdict.
 
+use std::io::{self, Write};
+
 use console::style;
 use tower_tps::analysis::{Check, Distribution, Summary, Verdict};
 
 use super::Outcome;
 use super::live::{number, percent};
 
-/// Prints it all on stdout.
-pub(super) fn print(baseline: &Outcome, candidate: &Outcome, verdict: &Verdict) {
-    println!();
-    println!("{:<28}{:>12}{:>12}", "", style("baseline").bold(), style("candidate").bold());
+/// A figure's name, and how it is written.
+type Row = (&'static str, fn(&Summary) -> String);
+
+/// Writes it all.
+pub(super) fn write(
+    out: &mut impl Write,
+    baseline: &Outcome,
+    candidate: &Outcome,
+    verdict: &Verdict,
+) -> io::Result<()> {
+    writeln!(out, "\n{:<28}{:>12}{:>12}", "", style("baseline").bold(), style("candidate").bold())?;
     let (old, new) = (&baseline.summary, &candidate.summary);
-    let row =
-        |name: &str, of: &dyn Fn(&Summary) -> String| println!("{name:<28}{:>12}{:>12}", of(old), of(new));
-    row("requests", &|run| run.requests.to_string());
-    row("completed", &|run| percent(run.success_rate));
-    row("retries", &|run| run.retries.to_string());
-    println!("{:<28}{:>12}{:>12}", "connections", baseline.connections, candidate.connections);
-    row("window", &|run| format!("{:.2} s", run.window_time));
-    row("system tokens/s", &|run| number(run.system_tps));
-    row("stream tokens/s, p50", &|run| number(median(run.stream_tps.as_ref())));
-    row("end-to-end tokens/s, p50", &|run| number(median(run.end_to_end_tps.as_ref())));
-    row("TTFT, p50", &|run| seconds(median(run.ttft.as_ref())));
-    row("TTFT, p99", &|run| seconds(run.ttft.as_ref().map(|ttft| ttft.p99)));
-    row("gap", &|run| percent(run.gap_fraction));
-    row("  wakeup", &|run| seconds(Some(run.gap_time_wakeup)));
-    row("  backoff", &|run| seconds(Some(run.gap_time_backoff)));
-    row("  orchestration", &|run| seconds(Some(run.gap_time_orchestration)));
-    row("lost slot-time", &|run| seconds(Some(run.lost_slot_time)));
-    row("lost tokens", &|run| number(run.lost_tokens));
-    causes(old);
-    println!();
+    let rows: [Row; 15] = [
+        ("requests", |run| run.requests.to_string()),
+        ("completed", |run| percent(run.success_rate)),
+        ("retries", |run| run.retries.to_string()),
+        ("window", |run| format!("{:.2} s", run.window_time)),
+        ("system tokens/s", |run| number(run.system_tps)),
+        ("stream tokens/s, p50", |run| number(median(run.stream_tps.as_ref()))),
+        ("end-to-end tokens/s, p50", |run| number(median(run.end_to_end_tps.as_ref()))),
+        ("TTFT, p50", |run| seconds(median(run.ttft.as_ref()))),
+        ("TTFT, p99", |run| seconds(run.ttft.as_ref().map(|ttft| ttft.p99))),
+        ("gap", |run| percent(run.gap_fraction)),
+        ("  wakeup", |run| seconds(Some(run.gap_time_wakeup))),
+        ("  backoff", |run| seconds(Some(run.gap_time_backoff))),
+        ("  orchestration", |run| seconds(Some(run.gap_time_orchestration))),
+        ("lost slot-time", |run| seconds(Some(run.lost_slot_time))),
+        ("lost tokens", |run| number(run.lost_tokens)),
+    ];
+    for (name, of) in rows {
+        writeln!(out, "{name:<28}{:>12}{:>12}", of(old), of(new))?;
+    }
+    writeln!(out, "{:<28}{:>12}{:>12}\n", "connections", baseline.connections, candidate.connections)?;
+    causes(out, old)?;
     for check in &verdict.checks {
-        println!("{}", line(check));
+        writeln!(out, "{}", line(check))?;
     }
     for reason in &verdict.not_judged {
-        println!("cannot be judged: {reason}");
+        writeln!(out, "cannot be judged: {reason}")?;
     }
     let word = match (verdict.accepted, verdict.not_judged.is_empty()) {
         (true, _) => style("accepted").green(),
         (false, true) => style("rejected").red(),
         (false, false) => style("cannot be judged").yellow(),
     };
-    println!("{}", word.bold());
+    writeln!(out, "{}", word.bold())
 }
 
 /// What each cause of the baseline's gap says, the largest first.
-fn causes(run: &Summary) {
+fn causes(out: &mut impl Write, run: &Summary) -> io::Result<()> {
     let mut causes = [
         (run.gap_time_wakeup, "wakeup: a slot was free and its task did not run: the executor was blocked"),
         (run.gap_time_backoff, "backoff: a slot was free and work slept before another attempt"),
         (run.gap_time_orchestration, "orchestration: a slot was free and the backlog was not submitted"),
     ];
     causes.sort_by(|a, b| b.0.total_cmp(&a.0));
-    println!();
-    println!("Where the baseline's {:.2} s of gap went:", run.gap_time);
+    writeln!(out, "Where the baseline's {:.2} s of gap went:", run.gap_time)?;
     for (time, cause) in causes {
-        println!("  {time:>6.2} s  {cause}");
+        writeln!(out, "  {time:>6.2} s  {cause}")?;
     }
+    writeln!(out)
 }
 
 fn line(check: &Check) -> String {

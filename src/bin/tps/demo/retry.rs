@@ -7,12 +7,12 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
 use tower_service::Service;
 use tower_tps::layer::Retries;
 
 use super::scenario::{BACKOFF, MOST_ATTEMPTS, Scenario};
 use crate::proxy::forward::{Forward, UpstreamBody};
+use crate::proxy::request_body::RequestBody;
 
 /// Sends a request again when it was refused or failed, if the scenario does so here.
 #[derive(Clone)]
@@ -27,7 +27,7 @@ impl Retrying {
     }
 }
 
-impl Service<Request<Incoming>> for Retrying {
+impl Service<Request<RequestBody>> for Retrying {
     type Response = Response<UpstreamBody>;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Infallible>> + Send>>;
@@ -36,7 +36,7 @@ impl Service<Request<Incoming>> for Retrying {
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, request: Request<Incoming>) -> Self::Future {
+    fn call(&mut self, request: Request<RequestBody>) -> Self::Future {
         let mut this = self.clone();
         Box::pin(async move {
             let (parts, body) = request.into_parts();

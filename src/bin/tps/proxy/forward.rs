@@ -19,11 +19,13 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 use tower_tps::layer::ErrorType;
 
+use super::request_body::RequestBody;
+
 /// The upstream's body, or that of a failure to ask it.
 pub(crate) type UpstreamBody = Either<Incoming, Full<Bytes>>;
 
 /// Sends requests to the upstream.
-pub(crate) struct Forward<B = Incoming> {
+pub(crate) struct Forward<B = RequestBody> {
     client: Client<HttpConnector, B>,
     base: Uri,
 }
@@ -129,9 +131,14 @@ fn strip(headers: &mut HeaderMap) {
     }
 }
 
+/// The answer to a request whose body cannot be read.
+pub(super) fn unreadable(error: &hyper::Error) -> Response<UpstreamBody> {
+    failed(StatusCode::BAD_REQUEST, "request", &error.to_string())
+}
+
 fn failed(status: StatusCode, kind: &'static str, cause: &str) -> Response<UpstreamBody> {
     let body = serde_json::json!({
-        "error": {"message": format!("the upstream cannot be asked: {cause}"), "type": "upstream_error", "code": kind}
+        "error": {"message": format!("the request cannot be passed on: {cause}"), "type": "proxy_error", "code": kind}
     });
     let mut response = Response::new(Either::Right(Full::from(body.to_string())));
     *response.status_mut() = status;

@@ -2,15 +2,17 @@
 
 mod admin;
 pub(crate) mod forward;
+pub(crate) mod request_body;
 pub(crate) mod server;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tower_layer::Layer;
 use tower_tps::Pool;
-use tower_tps::observe::RunLog;
+use tower_tps::observe::{Dropped, RunLog};
 use tower_tps::sim::Engine;
 use tower_tps::tokens::Tokens;
 
@@ -18,6 +20,13 @@ use self::admin::Admin;
 use self::forward::Forward;
 use crate::args::{ProxyArgs, TokenizerArg, Upstream};
 use crate::failure::Failure;
+
+/// How long what was cut off may take to end.
+const SETTLING: Duration = Duration::from_secs(1);
+/// How often to look whether it has.
+const SETTLING_STEP: Duration = Duration::from_millis(2);
+/// How long the log may take for its last lines.
+const WRITING: Duration = Duration::from_secs(5);
 
 /// Runs until it is told to stop.
 pub(crate) fn run(args: &ProxyArgs) -> Result<(), Failure> {
@@ -47,7 +56,7 @@ async fn serve(args: &ProxyArgs) -> Result<(), Failure> {
         (Upstream::Sim, None) => return Err(Failure::running("the engine", "it did not start")),
     };
     let metrics = admin::recorder()?;
-    let pool = pool(args)?;
+    let (pool, dropped) = pool(args)?;
     let ready = Arc::new(AtomicBool::new(true));
     eprintln!("tps: http://{} -> {base}, cap {}", address(&clients), args.cap);
     eprintln!("tps: admin on http://{}", address(&operators));
@@ -65,16 +74,40 @@ async fn serve(args: &ProxyArgs) -> Result<(), Failure> {
     eprintln!("tps: stopping; streams under way have {:?}", args.drain_timeout);
     tokio::select! {
         () = connections.drain(args.drain_timeout) => {}
-        () = signals.next() => {
-            eprintln!("tps: stopping at once");
-        }
+        () = signals.next() => eprintln!("tps: stopping at once"),
     }
-    pool.close();
     admin.abort();
-    Ok(())
+    close(pool, &mut signals).await?;
+    match dropped.map_or(0, |dropped| dropped.count()) {
+        0 => Ok(()),
+        count => Err(Failure::running("--log", format!("{count} lines could not be written"))),
+    }
 }
 
-fn pool(args: &ProxyArgs) -> Result<Pool, Failure> {
+/// Closes the pool once all that was cut off has been told, and waits for the
+/// log, but not for ever.
+async fn close(pool: Pool, signals: &mut Signals) -> Result<(), Failure> {
+    let settled = async {
+        while !pool.is_settled() {
+            tokio::time::sleep(SETTLING_STEP).await;
+        }
+    };
+    if tokio::time::timeout(SETTLING, settled).await.is_err() {
+        eprintln!("tps: some requests have not ended, and are not in the log");
+    }
+    let written = tokio::task::spawn_blocking(move || pool.close());
+    tokio::select! {
+        written = tokio::time::timeout(WRITING, written) => match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Failure::running("--log", error)),
+            Err(_) => Err(Failure::running("--log", "its last lines were not written in time")),
+        },
+        () = signals.next() => Err(Failure::running("--log", "its end was not waited for")),
+    }
+}
+
+/// The pool, and the count of what its log has lost, if it has one.
+fn pool(args: &ProxyArgs) -> Result<(Pool, Option<Dropped>), Failure> {
     let tokens = match args.tokenizer {
         TokenizerArg::Usage => Tokens::usage(),
         TokenizerArg::Events => Tokens::events(),
@@ -87,6 +120,7 @@ fn pool(args: &ProxyArgs) -> Result<Pool, Failure> {
     if let Some(timeout) = args.queue_timeout {
         builder = builder.queue_timeout(timeout);
     }
+    let mut dropped = None;
     if let Some(path) = &args.log {
         let mut log = RunLog::create(path).map_err(|error| {
             Failure::usage(format!("--log {}", path.display()), error, "give a file that can be written")
@@ -94,9 +128,11 @@ fn pool(args: &ProxyArgs) -> Result<Pool, Failure> {
         if let Some(id) = &args.run_id {
             log = log.run_id(id);
         }
+        dropped = Some(log.dropped());
         builder = builder.observer(log);
     }
-    builder.build().map_err(|error| Failure::usage("--cap", error, "see --help"))
+    let pool = builder.build().map_err(|error| Failure::usage("--cap", error, "see --help"))?;
+    Ok((pool, dropped))
 }
 
 async fn bind(address: std::net::SocketAddr, flag: &str) -> Result<TcpListener, Failure> {

@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use tower_service::Service;
 use tower_tps::layer::{Meter, ResponseBody};
 
-use super::forward::{Forward, UpstreamBody};
+use super::forward::{self, Forward, UpstreamBody};
+use super::request_body::RequestBody;
 
 type Body = Either<ResponseBody<UpstreamBody>, UpstreamBody>;
 
@@ -34,7 +35,7 @@ pub(crate) struct Connections {
 
 impl<S> Server<S>
 where
-    S: Service<Request<Incoming>, Response = Response<UpstreamBody>, Error = Infallible>,
+    S: Service<Request<RequestBody>, Response = Response<UpstreamBody>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send,
 {
@@ -86,6 +87,13 @@ where
     }
 
     async fn answer(&mut self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let (parts, body) = request.into_parts();
+        let body = match RequestBody::read(body).await {
+            Ok(body) => body,
+            // The client is gone, or sends what is no body: nobody has arrived.
+            Err(error) => return Ok(forward::unreadable(&error).map(Either::Right)),
+        };
+        let request = Request::from_parts(parts, body);
         if request.method() == Method::POST {
             Ok(self.measured.call(request).await?.map(Either::Left))
         } else {
