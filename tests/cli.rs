@@ -236,7 +236,10 @@ async fn a_second_signal_loses_no_record() {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
     assert_eq!(tokio::task::spawn_blocking(move || proxy.terminate()).await.unwrap().code(), Some(0));
-    assert!(queued.await.unwrap().is_err());
+    // It was cut off in the queue, or just after the slot before it came free.
+    if let Ok(response) = queued.await.unwrap() {
+        assert!(!response.text().await.is_ok_and(|text| text.contains("[DONE]")));
+    }
     let text = std::fs::read_to_string(&log).unwrap();
     assert_eq!(text.matches("\"type\":\"request\"").count(), 2, "{text}");
     let end: Value = serde_json::from_str(text.lines().last().unwrap()).unwrap();
