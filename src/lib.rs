@@ -48,6 +48,7 @@ pub mod pool;
 pub mod record;
 #[cfg(feature = "sim")]
 pub mod sim;
+mod sync;
 pub mod timeline;
 pub mod tokens;
 pub mod wire;

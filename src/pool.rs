@@ -1,7 +1,7 @@
 //! The pool: one capacity, and all that measures it.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use tokio::runtime::Handle;
@@ -11,6 +11,7 @@ use crate::gate::{Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
 use crate::observe::{FirstToken, Metrics, Observer, Observers, Sample, Start};
 use crate::outcome::Outcome;
 use crate::record::RequestRecord;
+use crate::sync::Mutex;
 use crate::tokens::Tokens;
 
 /// The handle of one capacity: its gate, its tokenizer and its observers. Cheap
@@ -91,7 +92,7 @@ impl Pool {
     /// Takes a sample now, tells the observers of it, and gives it. Whoever
     /// answers a scrape calls this first, so that what is scraped is of now.
     pub fn sample(&self) -> Sample {
-        let _in_order = self.inner.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let _in_order = self.inner.telling.lock();
         let sample = self.inner.snapshot();
         if !self.inner.closed.load(Ordering::Acquire) {
             self.inner.observers.tell(|observer| observer.sample(&sample));
@@ -213,7 +214,7 @@ impl Inner {
 
     fn close(&self) {
         if !self.closed.swap(true, Ordering::AcqRel) {
-            let _in_order = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+            let _in_order = self.telling.lock();
             let sample = self.snapshot();
             self.observers.tell(|observer| observer.end(&sample));
         }

@@ -1,10 +1,11 @@
 //! One run: all that was told of a pool from its start to its end.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::observe::{Observer, Sample, Start};
 use crate::record::RequestRecord;
+use crate::sync::Mutex;
 
 /// What was told of one pool.
 #[derive(Clone, Debug)]
@@ -34,15 +35,11 @@ impl Recording {
     /// The run as it stands; absent before its start.
     #[must_use]
     pub fn run(&self) -> Option<Run> {
-        self.lock().clone()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Run>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock().clone()
     }
 
     fn add(&self, add: impl FnOnce(&mut Run)) {
-        if let Some(run) = &mut *self.lock() {
+        if let Some(run) = &mut *self.0.lock() {
             add(run);
         }
     }
@@ -50,7 +47,7 @@ impl Recording {
 
 impl Observer for Recording {
     fn start(&self, start: &Start) {
-        *self.lock() = Some(Run { start: start.clone(), records: Vec::new(), samples: Vec::new() });
+        *self.0.lock() = Some(Run { start: start.clone(), records: Vec::new(), samples: Vec::new() });
     }
 
     fn request(&self, record: &Arc<RequestRecord>) {

@@ -24,7 +24,6 @@ mod meter;
 mod queue;
 mod slot;
 mod state;
-mod sync;
 
 use std::fmt;
 use std::sync::Arc;
@@ -38,8 +37,8 @@ pub use self::slot::{Departure, Slot};
 
 use self::change::Listener;
 use self::state::State;
-use self::sync::Mutex;
 use crate::clock::Instant;
+use crate::sync::Mutex;
 
 /// A cap-limited gate with an exact account of its slots and its queue. Cheap
 /// to clone; all clones are the same gate.

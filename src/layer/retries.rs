@@ -1,9 +1,10 @@
 //! How a retry on either side of the meter tells of itself.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use crate::clock::Instant;
 use crate::record::Retry;
+use crate::sync::Mutex;
 
 /// The retries of one request that the meter sees once: those made inside,
 /// while its slot is held. The layer puts it in the request's extensions, where
@@ -23,21 +24,17 @@ impl Retries {
     /// An attempt has failed with this cause and will be tried again:
     /// `status_429`, `status_5xx`, `connect`, `timeout` and the like.
     pub fn failed(&self, cause: &'static str) {
-        self.lock().push(Retry { cause, failed_at: Instant::now(), resumed_at: None });
+        self.0.lock().push(Retry { cause, failed_at: Instant::now(), resumed_at: None });
     }
 
     /// The next attempt goes out now.
     pub fn resumed(&self) {
-        if let Some(retry) = self.lock().last_mut() {
+        if let Some(retry) = self.0.lock().last_mut() {
             retry.resumed_at.get_or_insert_with(Instant::now);
         }
     }
 
     pub(super) fn take(&self) -> Vec<Retry> {
-        std::mem::take(&mut *self.lock())
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Retry>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        std::mem::take(&mut *self.0.lock())
     }
 }

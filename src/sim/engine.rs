@@ -1,7 +1,7 @@
 //! The engine proper: slots, the queue before them, and the pace of one request.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -11,6 +11,7 @@ use super::Builder;
 use super::request::{Api, Request};
 use super::truth::Books;
 use crate::clock::Instant;
+use crate::sync::Mutex;
 
 const WORDS: [&str; 32] = [
     " the", " a", " of", " and", " to", " in", " it", " is", " was", " for", " on", " with", " as", " at",
@@ -64,7 +65,7 @@ impl Core {
     pub(super) fn run(self: &Arc<Self>, request: Request, body: &[u8]) -> Run {
         let hash = fnv1a(body);
         let times = {
-            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut seen = self.seen.lock();
             let times = seen.entry(hash).or_default();
             *times += 1;
             *times

@@ -1,10 +1,10 @@
 //! The engine's books: what really happened, to check a measurement against.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::Instant;
+use crate::sync::Mutex;
 
 /// What an engine has done so far. Instants are durations since its start.
 #[derive(Clone, Debug, Default)]
@@ -67,26 +67,26 @@ impl Books {
     }
 
     pub(super) fn snapshot(&self) -> Truth {
-        self.lock().clone()
+        self.truth.lock().clone()
     }
 
     pub(super) fn connected(&self) {
-        self.lock().connections += 1;
+        self.truth.lock().connections += 1;
     }
 
     pub(super) fn answered(&self, status: u16) {
-        *self.lock().by_status.entry(status).or_default() += 1;
+        *self.truth.lock().by_status.entry(status).or_default() += 1;
     }
 
     /// Enters a request; gives its index.
     pub(super) fn arrived(&self, id: String) -> usize {
-        let mut truth = self.lock();
+        let mut truth = self.truth.lock();
         truth.requests.push(RequestTruth { id, arrived_at: self.now(), ..RequestTruth::default() });
         truth.requests.len() - 1
     }
 
     pub(super) fn admitted(&self, request: usize) {
-        let mut truth = self.lock();
+        let mut truth = self.truth.lock();
         truth.busy += 1;
         truth.max_busy = truth.max_busy.max(truth.busy);
         if let Some(request) = truth.requests.get_mut(request) {
@@ -95,7 +95,7 @@ impl Books {
     }
 
     pub(super) fn emitted(&self, request: usize, tokens: usize) {
-        let mut truth = self.lock();
+        let mut truth = self.truth.lock();
         let at = self.now();
         if let Some(request) = truth.requests.get_mut(request) {
             request.tokens_at.extend(std::iter::repeat_n(at, tokens));
@@ -103,7 +103,7 @@ impl Books {
     }
 
     pub(super) fn released(&self, request: usize) {
-        let mut truth = self.lock();
+        let mut truth = self.truth.lock();
         truth.busy = truth.busy.saturating_sub(1);
         if let Some(request) = truth.requests.get_mut(request) {
             request.released_at = Some(self.now());
@@ -112,9 +112,5 @@ impl Books {
 
     fn now(&self) -> Duration {
         Instant::now().since(self.start)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Truth> {
-        self.truth.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

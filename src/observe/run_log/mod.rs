@@ -11,8 +11,8 @@ mod writer;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use ::metrics::counter;
@@ -22,6 +22,7 @@ use super::{Observer, Sample, Start};
 use crate::clock::Anchor;
 use crate::gate::Change;
 use crate::record::RequestRecord;
+use crate::sync::Mutex;
 
 /// What the buffer holds at most.
 const MOST_HELD: usize = 65_536;
@@ -125,7 +126,7 @@ impl RunLog {
     }
 
     fn hand_over(&self, news: News) {
-        let mut buffer = self.shared.lock();
+        let mut buffer = self.shared.buffer.lock();
         if buffer.ended || buffer.news.len() >= MOST_HELD {
             drop(buffer);
             self.shared.dropped.fetch_add(1, Ordering::Relaxed);
@@ -148,7 +149,7 @@ fn torn(file: &mut File) -> io::Result<bool> {
 
 impl Observer for RunLog {
     fn start(&self, start: &Start) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         *state = match std::mem::replace(&mut *state, State::Closed) {
             State::Opened(file) => {
                 self.hand_over(News::Start(start.clone()));
@@ -158,7 +159,7 @@ impl Observer for RunLog {
                     Ok(thread) => State::Writing(thread),
                     // Without a thread nothing is kept, and all is counted as dropped.
                     Err(_) => {
-                        self.shared.lock().ended = true;
+                        self.shared.buffer.lock().ended = true;
                         State::Closed
                     }
                 }
@@ -182,14 +183,14 @@ impl Observer for RunLog {
 
     fn end(&self, sample: &Sample) {
         {
-            let mut buffer = self.shared.lock();
+            let mut buffer = self.shared.buffer.lock();
             if !buffer.ended {
                 // However full: a run that ended says so.
                 buffer.news.push(News::End(sample.clone()));
                 buffer.ended = true;
             }
         }
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state.lock();
         if let State::Writing(thread) = std::mem::replace(&mut *state, State::Closed) {
             thread.thread().unpark();
             // It has nothing to say that its count of dropped lines does not.
@@ -206,13 +207,5 @@ impl Dropped {
     #[must_use]
     pub fn count(&self) -> u64 {
         self.0.dropped.load(Ordering::Relaxed)
-    }
-}
-
-// === impl Shared ===
-
-impl Shared {
-    fn lock(&self) -> std::sync::MutexGuard<'_, Buffer> {
-        self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

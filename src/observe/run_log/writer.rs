@@ -17,7 +17,7 @@ pub(super) fn run(mut file: File, shared: &Shared, run: &Run) {
     let mut bytes = Vec::new();
     loop {
         let ended = {
-            let mut buffer = shared.lock();
+            let mut buffer = shared.buffer.lock();
             std::mem::swap(&mut buffer.news, &mut batch);
             buffer.ended
         };
