@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
-use crate::gate::{Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
+use crate::gate::{self, Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
 use crate::observe::{FirstToken, Metrics, Observer, Observers, Sample, Start};
 use crate::outcome::Outcome;
 use crate::record::RequestRecord;
@@ -28,9 +28,7 @@ pub struct Pool {
 #[derive(Debug)]
 pub struct Builder {
     name: Arc<str>,
-    cap: u32,
-    max_queue: Option<u64>,
-    queue_timeout: Option<Duration>,
+    gate: gate::Builder,
     sample_interval: Duration,
     tokens: Tokens,
     observers: Vec<Box<dyn Observer>>,
@@ -62,9 +60,7 @@ impl Pool {
     pub fn builder(name: &str) -> Builder {
         Builder {
             name: name.into(),
-            cap: 1,
-            max_queue: None,
-            queue_timeout: None,
+            gate: Gate::builder(1),
             sample_interval: Duration::from_secs(1),
             tokens: Tokens::events(),
             observers: vec![Box::new(Metrics)],
@@ -233,7 +229,7 @@ impl Builder {
     /// The number of slots, in 1..=[`Gate::MAX_CAP`].
     #[must_use]
     pub fn cap(mut self, cap: u32) -> Self {
-        self.cap = cap;
+        self.gate = self.gate.cap(cap);
         self
     }
 
@@ -241,7 +237,7 @@ impl Builder {
     /// queue is unbounded.
     #[must_use]
     pub fn max_queue(mut self, waiting: u64) -> Self {
-        self.max_queue = Some(waiting);
+        self.gate = self.gate.max_queue(waiting);
         self
     }
 
@@ -249,7 +245,7 @@ impl Builder {
     /// with its timer on.
     #[must_use]
     pub fn queue_timeout(mut self, timeout: Duration) -> Self {
-        self.queue_timeout = Some(timeout);
+        self.gate = self.gate.queue_timeout(timeout);
         self
     }
 
@@ -284,15 +280,8 @@ impl Builder {
     /// [`InvalidCap`] when the cap is not in 1..=[`Gate::MAX_CAP`].
     pub fn build(self) -> Result<Pool, InvalidCap> {
         let observers = Arc::new(Observers::new(self.observers));
-        let mut gate = Gate::builder(self.cap);
-        if let Some(waiting) = self.max_queue {
-            gate = gate.max_queue(waiting);
-        }
-        if let Some(timeout) = self.queue_timeout {
-            gate = gate.queue_timeout(timeout);
-        }
         let (hears, name) = (observers.clone(), self.name.clone());
-        gate = gate.on_change(move |change| hears.tell(|observer| observer.change(&name, change)));
+        let gate = self.gate.on_change(move |change| hears.tell(|observer| observer.change(&name, change)));
         let pool = Pool {
             inner: Arc::new(Inner {
                 name: self.name,
@@ -314,7 +303,7 @@ impl Builder {
         let start = Start {
             pool: inner.name.clone(),
             at: inner.gate.started_at(),
-            cap: self.cap,
+            cap: inner.gate.reading().counts.cap,
             tokenizer: inner.tokenizer_name.clone(),
             sample_interval: inner.sample_interval,
         };

@@ -188,6 +188,13 @@ fn check(cap: u32) -> Result<(), InvalidCap> {
 // === impl Builder ===
 
 impl Builder {
+    /// The number of slots, in 1..=[`Gate::MAX_CAP`].
+    #[must_use]
+    pub fn cap(mut self, cap: u32) -> Self {
+        self.cap = cap;
+        self
+    }
+
     /// Refuses an arrival that would have to wait when this many already do.
     /// 0 means that nobody waits. Without it the queue is unbounded.
     #[must_use]
