@@ -46,7 +46,6 @@ struct Inner {
     /// Held from a sample until it has been told, so that samples are told in order.
     telling: Mutex<()>,
     told: AtomicU64,
-    closed: AtomicBool,
     completed: AtomicU64,
     output_tokens: AtomicU64,
     emitted_tokens: AtomicU64,
@@ -90,9 +89,7 @@ impl Pool {
     pub fn sample(&self) -> Sample {
         let _in_order = self.inner.telling.lock();
         let sample = self.inner.snapshot();
-        if !self.inner.closed.load(Ordering::Acquire) {
-            self.inner.observers.tell(|observer| observer.sample(&sample));
-        }
+        self.inner.observers.tell(|observer| observer.sample(&sample));
         sample
     }
 
@@ -149,9 +146,7 @@ impl Pool {
 
     pub(crate) fn first_token(&self, ttft: Duration) {
         let first = FirstToken { pool: self.inner.name.clone(), ttft };
-        if !self.inner.closed.load(Ordering::Acquire) {
-            self.inner.observers.tell(|observer| observer.first_token(&first));
-        }
+        self.inner.observers.tell(|observer| observer.first_token(&first));
     }
 
     pub(crate) fn ended(&self, record: RequestRecord) {
@@ -159,10 +154,8 @@ impl Pool {
             self.inner.completed.fetch_add(1, Ordering::Relaxed);
             self.inner.output_tokens.fetch_add(record.output_tokens().unwrap_or(0), Ordering::Relaxed);
         }
-        if !self.inner.closed.load(Ordering::Acquire) {
-            let record = Arc::new(record);
-            self.inner.observers.tell(|observer| observer.request(&record));
-        }
+        let record = Arc::new(record);
+        self.inner.observers.tell(|observer| observer.request(&record));
         self.inner.told.fetch_add(1, Ordering::Release);
     }
 
@@ -186,7 +179,7 @@ async fn sample_on_cadence(pool: Weak<Inner>, cadence: Duration) {
     loop {
         ticks.tick().await;
         let Some(inner) = pool.upgrade() else { return };
-        if inner.closed.load(Ordering::Acquire) {
+        if inner.observers.have_ended() {
             return;
         }
         Pool { inner }.sample();
@@ -209,11 +202,10 @@ impl Inner {
     }
 
     fn close(&self) {
-        if !self.closed.swap(true, Ordering::AcqRel) {
+        self.observers.end(|| {
             let _in_order = self.telling.lock();
-            let sample = self.snapshot();
-            self.observers.tell(|observer| observer.end(&sample));
-        }
+            self.snapshot()
+        });
     }
 }
 
@@ -293,7 +285,6 @@ impl Builder {
                 sampling: AtomicBool::new(false),
                 telling: Mutex::new(()),
                 told: AtomicU64::new(0),
-                closed: AtomicBool::new(false),
                 completed: AtomicU64::new(0),
                 output_tokens: AtomicU64::new(0),
                 emitted_tokens: AtomicU64::new(0),

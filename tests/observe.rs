@@ -214,6 +214,35 @@ fn a_torn_line_stays_alone() {
     assert!(RunLog::create("/nowhere/at/all.jsonl").is_err());
 }
 
+/// Once the end has been told, nothing else is: neither a change, nor a sample,
+/// nor the end again.
+#[test]
+fn nothing_is_told_after_the_end() {
+    #[derive(Clone, Debug, Default)]
+    struct Told(std::sync::Arc<std::sync::Mutex<Vec<&'static str>>>);
+    impl Observer for Told {
+        fn change(&self, _: &std::sync::Arc<str>, _: &tower_tps::gate::Change) {
+            self.0.lock().unwrap().push("change");
+        }
+        fn sample(&self, _: &Sample) {
+            self.0.lock().unwrap().push("sample");
+        }
+        fn end(&self, _: &Sample) {
+            self.0.lock().unwrap().push("end");
+        }
+    }
+    let told = Told::default();
+    let pool = Pool::builder("p").observer(told.clone()).build().unwrap();
+    let backlog = pool.backlog(1);
+    pool.close();
+    pool.set_cap(2).unwrap();
+    drop(backlog);
+    pool.sample();
+    pool.close();
+    drop(pool);
+    assert_eq!(*told.0.lock().unwrap(), ["change", "end"]);
+}
+
 /// Samples are told in the order of their instants, whoever takes them.
 #[test]
 fn samples_are_in_order() {

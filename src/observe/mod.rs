@@ -7,6 +7,7 @@ mod sample;
 use std::fmt::Debug;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 pub use self::metrics::{BUCKETS, Metrics, exposition};
@@ -45,8 +46,8 @@ pub trait Observer: Debug + Send + Sync + 'static {
         let _ = sample;
     }
 
-    /// The pool ends, and how it stood then. Told once, when its requests have
-    /// been told; a change that comes later may still be.
+    /// The pool ends, and how it stood then. Told once, and nothing after it but
+    /// what another thread was being told already.
     /// Here blocking is allowed: it is the time to write what is held.
     fn end(&self, sample: &Sample) {
         let _ = sample;
@@ -79,19 +80,41 @@ pub struct FirstToken {
     pub ttft: Duration,
 }
 
-/// All who hear of one pool.
+/// All who hear of one pool, until they have been told of its end.
 #[derive(Debug)]
-pub(crate) struct Observers(Vec<Box<dyn Observer>>);
+pub(crate) struct Observers {
+    all: Vec<Box<dyn Observer>>,
+    ended: AtomicBool,
+}
 
 impl Observers {
-    pub(crate) fn new(observers: Vec<Box<dyn Observer>>) -> Self {
-        Self(observers)
+    pub(crate) fn new(all: Vec<Box<dyn Observer>>) -> Self {
+        Self { all, ended: AtomicBool::new(false) }
     }
 
-    /// Tells each. A record may be made while a body is dropped, where a panic
-    /// that got out could end the process.
+    /// Tells each, unless the end has been told.
     pub(crate) fn tell(&self, news: impl Fn(&dyn Observer)) {
-        for observer in &self.0 {
+        if !self.have_ended() {
+            self.each(news);
+        }
+    }
+
+    /// Tells each of the end, once: how the pool stands then is asked only if so.
+    pub(crate) fn end(&self, sample: impl FnOnce() -> Sample) {
+        if !self.ended.swap(true, Ordering::AcqRel) {
+            let sample = sample();
+            self.each(|observer| observer.end(&sample));
+        }
+    }
+
+    pub(crate) fn have_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
+    }
+
+    /// A record may be made while a body is dropped, where a panic that got out
+    /// could end the process.
+    fn each(&self, news: impl Fn(&dyn Observer)) {
+        for observer in &self.all {
             let _ = catch_unwind(AssertUnwindSafe(|| news(&**observer)));
         }
     }
