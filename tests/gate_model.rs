@@ -16,6 +16,12 @@ fn at_rest(gate: &Gate, arrivals: u64) {
     assert_eq!((seen.arrivals, seen.ended), (arrivals, arrivals));
 }
 
+/// Threads that each get a slot and give it back.
+fn users(gate: &Gate, count: usize) -> Vec<thread::JoinHandle<()>> {
+    let user = |gate: Gate| thread::spawn(move || drop(block_on(gate.acquire()).unwrap()));
+    (0..count).map(|_| user(gate.clone())).collect()
+}
+
 /// Every thread gets its slot and none is lost, however they interleave.
 #[test]
 fn all_get_in() {
@@ -45,12 +51,7 @@ fn the_cap_moves_under_traffic() {
     shuttle::check_random(
         || {
             let gate = Gate::new(2).unwrap();
-            let mut threads: Vec<_> = (0..4)
-                .map(|_| {
-                    let gate = gate.clone();
-                    thread::spawn(move || drop(block_on(gate.acquire()).unwrap()))
-                })
-                .collect();
+            let mut threads = users(&gate, 4);
             threads.push({
                 let gate = gate.clone();
                 thread::spawn(move || [1, 3, 1].iter().for_each(|&cap| gate.set_cap(cap).unwrap()))
@@ -74,12 +75,7 @@ fn leaving_at_any_moment() {
     shuttle::check_random(
         || {
             let gate = Gate::new(1).unwrap();
-            let mut threads: Vec<_> = (0..2)
-                .map(|_| {
-                    let gate = gate.clone();
-                    thread::spawn(move || drop(block_on(gate.acquire()).unwrap()))
-                })
-                .collect();
+            let mut threads = users(&gate, 2);
             threads.push({
                 let gate = gate.clone();
                 thread::spawn(move || {

@@ -318,7 +318,7 @@ fn the_metrics_of_the_contract() {
     };
     assert!(value("tps_log_dropped_records_total{pool=\"p\"}") > 12.0);
     assert_eq!(value("tps_cap{pool=\"p\"}"), 1.0);
-    for cause in [GapCause::Wakeup, GapCause::Backoff, GapCause::Orchestration] {
+    for cause in GapCause::ALL {
         let series = format!("tps_gap_seconds_total{{pool=\"p\",cause=\"{}\"}}", cause.as_str());
         assert_eq!(value(&series), totals.gap_time_of(cause).as_secs_f64());
     }

@@ -36,6 +36,9 @@ pub enum GapCause {
 }
 
 impl GapCause {
+    /// All causes, the first that holds first.
+    pub const ALL: [Self; 3] = [Self::Wakeup, Self::Backoff, Self::Orchestration];
+
     /// The name in logs and labels.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -214,6 +217,24 @@ impl Totals {
     #[must_use]
     pub fn over_slot_time(&self) -> Duration {
         duration(self.over_slots)
+    }
+
+    /// All of them but the window, each with its name in logs and reports.
+    #[must_use]
+    pub fn named(&self) -> [(&'static str, Duration); 11] {
+        [
+            ("backlog_time", self.backlog_time()),
+            ("gap_time", self.gap_time()),
+            ("gap_time_wakeup", self.gap_time_of(GapCause::Wakeup)),
+            ("gap_time_backoff", self.gap_time_of(GapCause::Backoff)),
+            ("gap_time_orchestration", self.gap_time_of(GapCause::Orchestration)),
+            ("gap_slot_time", self.gap_slot_time()),
+            ("lost_slot_time", self.lost_slot_time()),
+            ("cap_slot_time", self.cap_slot_time()),
+            ("busy_slot_time", self.busy_slot_time()),
+            ("idle_slot_time", self.idle_slot_time()),
+            ("over_slot_time", self.over_slot_time()),
+        ]
     }
 }
 

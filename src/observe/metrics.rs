@@ -177,7 +177,7 @@ impl Observer for Metrics {
         gauge!(CAP, "pool" => pool()).set(counts.cap);
         gauge!(IN_FLIGHT, "pool" => pool()).set(counts.in_flight);
         gauge!(QUEUE_DEPTH, "pool" => pool()).set(counts.queue_depth() as f64);
-        for cause in [GapCause::Wakeup, GapCause::Backoff, GapCause::Orchestration] {
+        for cause in GapCause::ALL {
             gauge!(GAP, "pool" => pool(), "cause" => cause.as_str()).set(totals.gap_time_of(cause));
         }
         set(BACKLOG, totals.backlog_time());

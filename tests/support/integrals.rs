@@ -81,8 +81,7 @@ impl Integrals {
     pub(crate) fn of(totals: &Totals) -> Self {
         Self {
             backlog: totals.backlog_time().as_nanos(),
-            causes: [GapCause::Wakeup, GapCause::Backoff, GapCause::Orchestration]
-                .map(|cause| totals.gap_time_of(cause).as_nanos()),
+            causes: GapCause::ALL.map(|cause| totals.gap_time_of(cause).as_nanos()),
             gap_slots: totals.gap_slot_time().as_nanos(),
             lost: totals.lost_slot_time().as_nanos(),
             cap: totals.cap_slot_time().as_nanos(),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Run;
 use crate::clock::Instant;
-use crate::gate::{Change, GapCause};
+use crate::gate::Change;
 use crate::observe::{Sample, Start};
 use crate::record::RequestRecord;
 
@@ -168,19 +168,7 @@ impl<'a> Line<'a> {
         self.value("queue_depth", counts.queue_depth());
         self.value("backlog", counts.backlog);
         self.value("backoff", counts.backoff);
-        for (key, time) in [
-            ("backlog_time", totals.backlog_time()),
-            ("gap_time", totals.gap_time()),
-            ("gap_time_wakeup", totals.gap_time_of(GapCause::Wakeup)),
-            ("gap_time_backoff", totals.gap_time_of(GapCause::Backoff)),
-            ("gap_time_orchestration", totals.gap_time_of(GapCause::Orchestration)),
-            ("gap_slot_time", totals.gap_slot_time()),
-            ("lost_slot_time", totals.lost_slot_time()),
-            ("cap_slot_time", totals.cap_slot_time()),
-            ("busy_slot_time", totals.busy_slot_time()),
-            ("idle_slot_time", totals.idle_slot_time()),
-            ("over_slot_time", totals.over_slot_time()),
-        ] {
+        for (key, time) in totals.named() {
             self.time(key, time);
         }
         self.value("requests", sample.requests);
