@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use http::{HeaderMap, StatusCode};
 use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
@@ -13,6 +14,7 @@ use crate::outcome::Outcome;
 use crate::record::RequestRecord;
 use crate::sync::Mutex;
 use crate::tokens::Tokens;
+use crate::wire::{self, Dialects, Reader};
 
 /// The handle of one capacity: its gate, its tokenizer and its observers. Cheap
 /// to clone; all clones are the same pool.
@@ -31,6 +33,8 @@ pub struct Builder {
     gate: gate::Builder,
     sample_interval: Duration,
     tokens: Tokens,
+    dialects: Dialects,
+    event_limit: usize,
     observers: Vec<Box<dyn Observer>>,
 }
 
@@ -40,6 +44,8 @@ struct Inner {
     gate: Gate,
     tokens: Tokens,
     tokenizer_name: Arc<str>,
+    dialects: Dialects,
+    event_limit: usize,
     observers: Arc<Observers>,
     sample_interval: Duration,
     sampling: AtomicBool,
@@ -62,6 +68,8 @@ impl Pool {
             gate: Gate::builder(1),
             sample_interval: Duration::from_secs(1),
             tokens: Tokens::events(),
+            dialects: Dialects::all(),
+            event_limit: wire::DEFAULT_LIMIT,
             observers: vec![Box::new(Metrics)],
         }
     }
@@ -134,6 +142,17 @@ impl Pool {
     /// How tokens are counted.
     pub(crate) fn tokens(&self) -> &Tokens {
         &self.inner.tokens
+    }
+
+    /// A reader for one response.
+    pub(crate) fn reader(&self, status: StatusCode, headers: &HeaderMap) -> Reader {
+        let reader = Reader::new(status, headers)
+            .with_dialects(self.inner.dialects.clone())
+            .with_event_limit(self.inner.event_limit);
+        match self.inner.tokens.counter() {
+            Some(counter) => reader.with_counter(counter),
+            None => reader,
+        }
     }
 
     pub(crate) fn tokenizer_name(&self) -> &Arc<str> {
@@ -258,6 +277,23 @@ impl Builder {
         self
     }
 
+    /// The formats to look for, or the one to read whatever comes as:
+    /// [`Dialects::all`] unless told otherwise.
+    #[must_use]
+    pub fn dialects(mut self, dialects: Dialects) -> Self {
+        self.dialects = dialects;
+        self
+    }
+
+    /// How large one event of a stream may be, in bytes, before it is skipped:
+    /// [`wire::DEFAULT_LIMIT`] unless told otherwise. A reader holds no more
+    /// than a few times that.
+    #[must_use]
+    pub fn event_limit(mut self, bytes: usize) -> Self {
+        self.event_limit = bytes;
+        self
+    }
+
     /// Adds one who hears of all that is measured.
     #[must_use]
     pub fn observer(mut self, observer: impl Observer) -> Self {
@@ -280,6 +316,8 @@ impl Builder {
                 gate: gate.build()?,
                 tokenizer_name: self.tokens.name().into(),
                 tokens: self.tokens,
+                dialects: self.dialects,
+                event_limit: self.event_limit,
                 observers,
                 sample_interval: self.sample_interval,
                 sampling: AtomicBool::new(false),

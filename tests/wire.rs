@@ -5,10 +5,11 @@ use std::path::Path;
 use futures_util::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use proptest::prelude::*;
+use proptest::test_runner::{RngAlgorithm, TestRng};
 use sseer::event_stream::EventStream;
 use tower_tps::outcome::Outcome;
 use tower_tps::tokens::{Counter, TokenSource};
-use tower_tps::wire::{Event, Progress, Reader, SseFramer};
+use tower_tps::wire::{Event, Progress, Reader, SseFramer, Usage};
 
 type Owned = (Vec<u8>, Vec<u8>);
 
@@ -16,13 +17,19 @@ fn owned(event: Event<'_>) -> Owned {
     (event.name.to_vec(), event.data.to_vec())
 }
 
+/// The events, and how many were skipped.
 fn frame_with(mut framer: SseFramer, chunks: &[&[u8]]) -> (Vec<Owned>, u64) {
     let mut events = Vec::new();
+    let mut skipped = 0;
+    let mut take = |event: Event<'_>| match event.skipped {
+        true => skipped += 1,
+        false => events.push(owned(event)),
+    };
     for chunk in chunks {
-        framer.push(chunk, |event| events.push(owned(event)));
+        framer.push(chunk, &mut take);
     }
-    framer.finish(|event| events.push(owned(event)));
-    (events, framer.skipped())
+    framer.finish(&mut take);
+    (events, skipped)
 }
 
 fn frame(bytes: &[u8]) -> Vec<(String, String)> {
@@ -351,7 +358,7 @@ fn usage_last_present_wins() {
 #[test]
 fn usage_is_normalised() {
     let output = |output, reasoning, total| {
-        let usage = tower_tps::wire::Usage { output: Some(output), input: Some(10), reasoning, total };
+        let usage = Usage { output: Some(output), input: Some(10), reasoning, total, reasoning_apart: false };
         usage.normalised_output()
     };
     assert_eq!(output(8, Some(5), Some(18)), Some(8));
@@ -452,7 +459,7 @@ fn large_documents_are_opaque() {
 }
 
 /// A stream that nobody knows is opaque after 32 events, and truncated; other
-/// bytes are opaque, and complete. So are those in an encoding.
+/// bytes are opaque, and complete. Those in an unknown encoding are unmeasurable.
 #[test]
 fn opaque_bodies() {
     let mut stream = reader("text/event-stream");
@@ -464,15 +471,108 @@ fn opaque_bodies() {
 
     let mut headers = HeaderMap::new();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream"));
-    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static("compress"));
     let encoded = Reader::new(StatusCode::OK, &headers);
-    assert_eq!((encoded.format(), encoded.outcome()), (Some("opaque"), Outcome::Completed));
+    assert_eq!((encoded.format(), encoded.outcome()), (Some("unmeasurable"), Outcome::Completed));
     assert_eq!(Reader::new(StatusCode::BAD_GATEWAY, &headers).outcome(), Outcome::Failed);
 }
 
 // === The corpus ===
 
-/// Real responses: tokens and outcome are what an independent reader found.
+const PARSES: &str = "the end of a document is that it parses, with a finish reason or without";
+
+/// Where the index is wrong, and why.
+const INDEX_IS_WRONG: [(&str, &str); 4] = [
+    ("gemini-json/agentgateway--agentgateway--blocked-0.json", PARSES),
+    ("openai-chat-json/snowflake--pydantic-ai--test_snowflake.test_snowflake_thinking-0.json", PARSES),
+    (
+        "openai-completions-json/writer--openllmetry--test_completions.test_writer_completions_with_events_with_no_content-0.2.json",
+        PARSES,
+    ),
+    (
+        "anthropic-messages-json/anthropic--pydantic-ai--test_thinking_native_tools.test_thinking_with_native_tool_wire_contract_anthropic-0.json",
+        "it has output_tokens_details.thinking_tokens: 80, and its end is that it parses",
+    ),
+];
+
+/// One row of the corpus's index.
+struct Row<'a>(Vec<&'a str>);
+
+impl<'a> Row<'a> {
+    fn text(&self, column: usize) -> &'a str {
+        self.0.get(column).copied().unwrap_or("")
+    }
+
+    fn number(&self, column: usize) -> Option<u64> {
+        self.text(column).parse().ok()
+    }
+
+    fn path(&self) -> &'a str {
+        self.text(0)
+    }
+
+    fn content_type(&self) -> &'static str {
+        match self.path().rsplit('.').next() {
+            Some("sse") => "text/event-stream",
+            Some("ndjson") => "application/x-ndjson",
+            Some("eventstream") => "application/vnd.amazon.eventstream",
+            _ => "application/json",
+        }
+    }
+
+    /// The provider's figure with reasoning in it. The index has it as given:
+    /// Google's figures leave reasoning out, and others' do if there is more of it.
+    fn output(&self) -> Option<u64> {
+        let (output, reasoning) = (self.number(6)?, self.number(8).unwrap_or(0));
+        let google = self.text(1).starts_with("gemini") || self.text(12).contains("google-interactions");
+        Some(if google || reasoning > output { output + reasoning } else { output })
+    }
+
+    fn outcome(&self) -> Outcome {
+        match self.text(10) {
+            "ok" => Outcome::Completed,
+            "truncated" => Outcome::Truncated,
+            _ => Outcome::Failed,
+        }
+    }
+}
+
+/// What is compared: output, input and reasoning tokens, outcome, end marker,
+/// and the index of the first event with content.
+type Figures = (Option<u64>, Option<u64>, Option<u64>, Outcome, bool, Option<u64>);
+
+/// Reads byte by byte, so that the event that brought content is known.
+fn figures(reader: &mut Reader, body: &[u8]) -> Figures {
+    let mut first = None;
+    for byte in body.chunks(1) {
+        if reader.push(byte).events > 0 {
+            first.get_or_insert(reader.events_seen() - 1);
+        }
+    }
+    if reader.finish().events > 0 {
+        first.get_or_insert(reader.events_seen() - 1);
+    }
+    let content = reader.content();
+    let usage = content.usage_seen();
+    (
+        usage.normalised_output(),
+        usage.input.map(u64::from),
+        usage.reasoning.map(u64::from),
+        reader.outcome(),
+        content.ended(),
+        first.filter(|_| reader.streamed()),
+    )
+}
+
+/// All that a reader tells, in words.
+fn sum(reader: &Reader) -> String {
+    let content = reader.content();
+    let ends = (content.ended(), content.finish_reason(), content.error_type(), reader.outcome());
+    let counts = (reader.events_seen(), reader.skipped(), content.content_events(), content.counted());
+    format!("{:?} {:?} {ends:?} {counts:?} {:?}", reader.format(), content.usage_seen(), content.model_name())
+}
+
+/// Real responses: every figure is what an independent reader found.
 #[test]
 fn corpus() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
@@ -480,45 +580,47 @@ fn corpus() {
         println!("skipped: there is no corpus here");
         return;
     };
+    let mut random = TestRng::deterministic_rng(RngAlgorithm::ChaCha);
     let mut wrong = Vec::new();
-    let mut read_in_all = 0;
-    for row in index.lines().skip(1).map(|row| row.split('\t').collect::<Vec<_>>()) {
-        let [path, family, _, _, _, _, output, input, reasoning, _, outcome, first, ..] = row[..] else {
-            continue;
-        };
-        let kind = match family {
-            "openai-chat" | "openai-completions" => "text/event-stream",
-            "openai-chat-json" | "openai-completions-json" => "application/json",
-            _ => continue,
-        };
-        let Ok(body) = std::fs::read(folder.join(path)) else { continue };
-        read_in_all += 1;
+    let mut count = 0;
+    for row in index.lines().skip(1).map(|row| Row(row.split('\t').collect())) {
+        let body = std::fs::read(folder.join(row.path())).expect("the index names files that are there");
+        count += 1;
         let mut headers = HeaderMap::new();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
-        let status = row.get(14).and_then(|status| status.split(' ').next()?.parse().ok());
-        let chunks: Vec<&[u8]> = body.chunks(1000).collect();
-        let (reader, _) = read(Reader::new(status.unwrap_or(StatusCode::OK), &headers), &chunks);
-
-        // The index has the provider's figures: ours include reasoning.
-        let number = |text: &str| text.parse::<u64>().ok();
-        let expected = match (number(output), number(reasoning)) {
-            (Some(output), Some(reasoning)) if reasoning > output => Some(output + reasoning),
-            (output, _) => output,
-        };
-        let usage = reader.content().usage_seen();
-        let ours = (usage.normalised_output(), usage.input, reader.outcome());
-        let outcome = if outcome == "ok" { Outcome::Completed } else { Outcome::Failed };
-        if ours != (expected, number(input), outcome) {
-            wrong.push(format!("{path}: {ours:?}, not {:?}", (expected, number(input), outcome)));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(row.content_type()));
+        let status = row.text(14).split(' ').next().and_then(|status| status.parse().ok());
+        let status = status.unwrap_or(StatusCode::OK);
+        let new = || Reader::new(status, &headers).with_counter(Box::new(Characters::default()));
+        let mut reader = new();
+        let ours = figures(&mut reader, &body);
+        let places: Vec<usize> = (0..40).map(|_| random.next_u64() as usize).collect();
+        for chunks in
+            [vec![&body[..]], body.chunks(7).collect(), body.chunks(1460).collect(), cut(&body, &places)]
+        {
+            let (other, _) = read(new(), &chunks);
+            assert_eq!(sum(&other), sum(&reader), "{} in {} pieces", row.path(), chunks.len());
         }
-        let streamed = kind == "text/event-stream";
-        if streamed && (reader.content().content_events() > 0) == first.is_empty() {
-            wrong.push(format!("{path}: content {}", reader.content().content_events()));
-        }
-        if outcome == Outcome::Completed && !family.starts_with(reader.format().unwrap_or("?")) {
-            wrong.push(format!("{path}: format {:?}", reader.format()));
+        let streamed = row.content_type() != "application/json" || row.path().ends_with("json-array");
+        let expected = (
+            row.output(),
+            row.number(7),
+            row.number(8),
+            row.outcome(),
+            row.text(9) == "y",
+            row.number(11).filter(|_| streamed),
+        );
+        let reason = INDEX_IS_WRONG.iter().find(|(path, _)| *path == row.path()).map(|(_, reason)| reason);
+        if let Some(reason) = reason {
+            assert_ne!(ours, expected, "{} is right by now", row.path());
+            println!("{}: {reason}", row.path());
+        } else if ours != expected {
+            wrong.push(format!(
+                "{} ({:?}):\n    {ours:?}, not\n    {expected:?}",
+                row.path(),
+                reader.format()
+            ));
         }
     }
-    assert!(wrong.is_empty(), "{} of {read_in_all}:\n{}", wrong.len(), wrong.join("\n"));
-    println!("{read_in_all} real responses read as their index says");
+    assert!(wrong.is_empty(), "{} of {count}:\n{}", wrong.len(), wrong.join("\n"));
+    println!("{count} real responses read as their index says, but for {}", INDEX_IS_WRONG.len());
 }

@@ -31,7 +31,8 @@ pub(super) struct Flight {
     pool: Pool,
     place: Place,
     timeline: Timeline,
-    request_id: Box<str>,
+    /// Absent where one is to be made.
+    request_id: Option<Box<str>>,
     trace_id: Option<Box<str>>,
     attempt: u32,
     retries: Retries,
@@ -76,7 +77,7 @@ impl Flight {
             .get("x-request-id")
             .and_then(|id| id.to_str().ok())
             .filter(|id| !id.is_empty())
-            .map_or_else(|| format!("{:032x}", fastrand::u128(..)).into(), Into::into);
+            .map(Into::into);
         let mut flight = Box::new(Self {
             pool,
             place: Place::Gone,
@@ -146,11 +147,7 @@ impl Flight {
         // A body that must be empty has no format, whatever its headers say of another.
         let empty = HeaderMap::new();
         let headers = if self.announced == Some(0) { &empty } else { &parts.headers };
-        let reader = Reader::new(parts.status, headers);
-        self.reader = Some(match self.pool.tokens().counter() {
-            Some(counter) => reader.with_counter(counter),
-            None => reader,
-        });
+        self.reader = Some(self.pool.reader(parts.status, headers));
         if self.announced.is_none() {
             let length = || parts.headers.get(http::header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
             self.announced = exact_size.or_else(length);
@@ -269,11 +266,12 @@ impl Flight {
         error_type: Option<Cow<'static, str>>,
     ) {
         self.timeline.released_at = Some(departure.at);
+        let request_id = self.request_id.take();
         self.pool.ended(RequestRecord {
             pool: self.pool.name().clone(),
             span_id: format!("{:016x}", fastrand::u64(1..)).into(),
             trace_id: self.trace_id.take(),
-            request_id: std::mem::take(&mut self.request_id),
+            request_id: request_id.unwrap_or_else(|| format!("{:032x}", fastrand::u128(..)).into()),
             status: self.status,
             outcome,
             phase,
@@ -320,8 +318,8 @@ fn generated(reader: &Reader, pool: &Pool) -> Generated {
         finish_reason: content.finish_reason().map(Into::into),
         output_tokens: content.output_tokens().filter(|(_, source)| pool.tokens().admits(*source)),
         usage_output_tokens: usage.normalised_output(),
-        input_tokens: usage.input,
-        reasoning_tokens: usage.reasoning,
+        input_tokens: usage.input.map(u64::from),
+        reasoning_tokens: usage.reasoning.map(u64::from),
         counted_tokens: content.counted(),
         tokenizer: pool.tokenizer_name().clone(),
         content_events: content.content_events(),

@@ -2,23 +2,9 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use serde_json::value::RawValue;
-
-use super::json;
+use super::Usage;
+use super::json::{Cursor, Quoted};
 use crate::tokens::{Counter, TokenSource};
-
-/// The figures of one usage object, as the provider gave them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// Tokens generated, with or without reasoning.
-    pub output: Option<u64>,
-    /// Tokens of the prompt.
-    pub input: Option<u64>,
-    /// Tokens of reasoning.
-    pub reasoning: Option<u64>,
-    /// The provider's own total.
-    pub total: Option<u64>,
-}
 
 /// What some bytes completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -45,35 +31,26 @@ pub struct Content {
     error: Option<Box<str>>,
     model: Option<Box<str>>,
     events: u64,
-    event_has_text: bool,
+    event: Told,
+    item_has_text: bool,
+    unread: bool,
     counter: Option<Box<dyn Counter>>,
     counted: Option<u64>,
     reported: Progress,
     scratch: String,
 }
 
-// === impl Usage ===
-
-impl Usage {
-    /// Output tokens with reasoning included, in whatever way the provider
-    /// counts: its own total decides whether its output figure has it already.
-    /// Where no total decides, reasoning is added if there is more of it than
-    /// of output.
-    #[must_use]
-    pub fn normalised_output(&self) -> Option<u64> {
-        let output = self.output?;
-        let Some(reasoning) = self.reasoning else { return Some(output) };
-        let both = output.saturating_add(reasoning);
-        if let (Some(input), Some(total)) = (self.input, self.total) {
-            if total == input.saturating_add(output) {
-                return Some(output);
-            }
-            if total == input.saturating_add(both) {
-                return Some(both);
-            }
-        }
-        Some(if reasoning > output { both } else { output })
-    }
+/// What the present event has told so far.
+#[derive(Clone, Copy, Debug, Default)]
+struct Told {
+    /// Where the last text stands, as an address and a length.
+    text_at: usize,
+    text_length: u32,
+    texts: u8,
+    has_text: bool,
+    usage: bool,
+    /// Whether it told anything that the next event of the same shape might not.
+    particular: bool,
 }
 
 // === impl Content ===
@@ -93,43 +70,36 @@ impl Content {
     /// A piece of generated text, reasoning, refusal or tool arguments. An
     /// empty one is nothing.
     pub fn text(&mut self, text: &str) {
-        if text.is_empty() {
-            return;
-        }
-        self.event_has_text = true;
-        self.count(|counter| counter.push(text));
+        self.event.particular = true;
+        self.tell(text);
     }
 
     /// The figures of a usage object. Of each the last that is present wins; a
     /// total belongs to the output beside it.
     pub fn usage(&mut self, usage: Usage) {
-        if usage.output.is_some() {
-            self.usage.output = usage.output;
-            self.usage.total = usage.total;
-            self.usage_covers = self.events + u64::from(self.event_has_text);
+        if !usage.is_empty() {
+            self.event.usage = true;
+            self.usage.update(usage);
         }
-        self.usage.input = usage.input.or(self.usage.input);
-        self.usage.reasoning = usage.reasoning.or(self.usage.reasoning);
     }
 
-    /// Why the model stopped. It is an end marker too, and the last one wins.
+    /// Why the model stopped. The last reason wins, and an empty one is none.
     pub fn finish(&mut self, reason: &str) {
-        if reason.is_empty() {
-            return;
-        }
-        self.ended = true;
-        if self.finish_reason.as_deref() != Some(reason) {
+        self.event.particular = true;
+        if !reason.is_empty() && self.finish_reason.as_deref() != Some(reason) {
             self.finish_reason = Some(reason.into());
         }
     }
 
     /// The end marker of the format.
     pub fn end(&mut self) {
+        self.event.particular = true;
         self.ended = true;
     }
 
     /// An error in place of content, by its type. The first one wins.
     pub fn error(&mut self, kind: &str) {
+        self.event.particular = true;
         self.error.get_or_insert_with(|| kind.into());
     }
 
@@ -140,28 +110,111 @@ impl Content {
         }
     }
 
-    /// [`text`](Self::text) of a JSON string; true if it is one.
-    pub(crate) fn json_text(&mut self, raw: &RawValue) -> bool {
-        self.with_string(raw, Self::text)
+    /// Text passed that could not be read: from here on only the provider's
+    /// own figure can be right.
+    pub fn unread(&mut self) {
+        self.unread = true;
     }
 
-    /// Calls `then` with the text of a JSON string; true if it is one.
-    pub(crate) fn with_string(&mut self, raw: &RawValue, then: impl FnOnce(&mut Self, &str)) -> bool {
-        let mut scratch = std::mem::take(&mut self.scratch);
-        let text = json::string(raw, &mut scratch);
-        let is_string = text.is_some();
-        if let Some(text) = text {
-            then(self, text);
+    /// An item is over, and what follows tells it whole: that counts only if
+    /// it did not come in pieces before.
+    pub(crate) fn item(&mut self, tell_whole: impl FnOnce(&mut Self)) {
+        self.event.particular = true;
+        if !self.item_has_text {
+            tell_whole(self);
         }
+        self.item_has_text = false;
+    }
+
+    /// [`text`](Self::text) of a JSON value; true if it is a string.
+    pub(crate) fn json_text(&mut self, value: &mut Cursor<'_>) -> bool {
+        let text = value.quoted();
+        if let Some(text) = text {
+            self.quoted_text(text);
+        }
+        text.is_some()
+    }
+
+    /// [`text`](Self::text) of a JSON string.
+    pub(crate) fn quoted_text(&mut self, text: Quoted<'_>) {
+        let bytes = text.bytes();
+        self.event.text_at = bytes.as_ptr() as usize;
+        self.event.text_length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+        let mut scratch = std::mem::take(&mut self.scratch);
+        self.tell(text.text(&mut scratch));
         self.scratch = scratch;
-        is_string
+    }
+
+    /// [`text`](Self::text) of tool arguments: a JSON string, or an object that
+    /// stands for its own text. An empty object is nothing.
+    pub(crate) fn json_arguments(&mut self, value: &mut Cursor<'_>) {
+        if self.json_text(value) {
+            return;
+        }
+        if let Some(b'{') = value.peek() {
+            let raw = value.raw();
+            let is_empty = raw.iter().all(|byte| b"{} \t\r\n".contains(byte));
+            if let (false, Ok(text)) = (is_empty, std::str::from_utf8(raw)) {
+                self.text(text);
+            }
+        }
+    }
+
+    /// [`finish`](Self::finish) by a JSON string; true if it is one, and not empty.
+    pub(crate) fn json_finish(&mut self, value: &mut Cursor<'_>) -> bool {
+        value.quoted().is_some_and(|reason| {
+            self.with_text(reason, Self::finish);
+            !reason.bytes().is_empty()
+        })
+    }
+
+    /// [`model`](Self::model) by a JSON string.
+    pub(crate) fn json_model(&mut self, value: &mut Cursor<'_>) {
+        if let (None, Some(model)) = (&self.model, value.quoted()) {
+            self.with_text(model, Self::model);
+        }
+    }
+
+    /// Calls `then` with the text of a JSON string.
+    pub(crate) fn with_text(&mut self, text: Quoted<'_>, then: impl FnOnce(&mut Self, &str)) {
+        let mut scratch = std::mem::take(&mut self.scratch);
+        then(self, text.text(&mut scratch));
+        self.scratch = scratch;
+    }
+
+    /// The next event of the same shape may say something else.
+    pub(crate) fn particular(&mut self) {
+        self.event.particular = true;
     }
 
     // What the reader calls.
 
+    /// Where the event's only text stands, as an address and a length; none if
+    /// the event told more than that.
+    pub(crate) fn only_text(&self) -> Option<(usize, usize)> {
+        let told = self.event;
+        let is_only = told.texts == 1 && told.has_text && !told.usage && !told.particular;
+        is_only.then_some((told.text_at, told.text_length as usize))
+    }
+
+    /// A piece of text, of an event of which it is known that it tells just that.
+    pub(crate) fn tell(&mut self, text: &str) {
+        self.event.texts = self.event.texts.saturating_add(1);
+        if text.is_empty() {
+            return;
+        }
+        self.event.has_text = true;
+        self.item_has_text = true;
+        self.count(|counter| counter.push(text));
+    }
+
     /// An event, or a document, is over: if it carried content, it counts.
     pub fn close_event(&mut self) {
-        self.events += u64::from(std::mem::take(&mut self.event_has_text));
+        let told = std::mem::take(&mut self.event);
+        self.events += u64::from(told.has_text);
+        if told.usage {
+            self.usage_covers = self.events;
+        }
     }
 
     /// The text is over: the counter gives what it held back.
@@ -187,22 +240,24 @@ impl Content {
     }
 
     /// Output tokens by the best source there is; `None` if nothing was
-    /// generated that we know of. A usage that content followed was not the
-    /// final one, and one of zero beside content is none.
+    /// generated that we know of, or some of it could not be read. A usage that
+    /// content followed was not the final one, and one of zero beside content
+    /// is none.
     #[must_use]
     pub fn output_tokens(&self) -> Option<(u64, TokenSource)> {
         let is_final = |tokens: &u64| self.usage_covers >= self.events && (*tokens > 0 || self.events == 0);
         let usage = self.usage.normalised_output().filter(is_final);
         let usage = usage.map(|tokens| (tokens, TokenSource::Usage));
-        let counted = self.counted.map(|tokens| (tokens, TokenSource::Tokenizer));
-        let any = self.events > 0;
+        let counted = self.counted().map(|tokens| (tokens, TokenSource::Tokenizer));
+        let any = self.events > 0 && !self.unread;
         usage.or(counted.filter(|_| any)).or(any.then_some((self.events, TokenSource::Events)))
     }
 
-    /// What the counter counted; absent without one, or if it panicked.
+    /// What the counter counted; absent without one, if it panicked, or if some
+    /// text could not be read.
     #[must_use]
     pub fn counted(&self) -> Option<u64> {
-        self.counted
+        self.counted.filter(|_| !self.unread)
     }
 
     /// Events that carried generated content. A document is one.
@@ -233,6 +288,11 @@ impl Content {
     #[must_use]
     pub fn model_name(&self) -> Option<&str> {
         self.model.as_deref()
+    }
+
+    /// Whether any content was told, in the present event or before.
+    pub(crate) fn has_text(&self) -> bool {
+        self.events > 0 || self.event.has_text
     }
 
     fn count(&mut self, of: impl FnOnce(&mut dyn Counter) -> u64) {

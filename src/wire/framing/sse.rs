@@ -7,27 +7,15 @@
 
 use memchr::{memchr, memchr2};
 
-use super::BOM;
-
-/// How large the data of one event may be unless told otherwise: 64 KiB.
-pub const DEFAULT_LIMIT: usize = 64 * 1024;
-
-/// One event. It borrows from the chunk, or from the framer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Event<'a> {
-    /// The value of its last `event:` line; empty if it has none.
-    pub name: &'a [u8],
-    /// Its `data:` lines, joined with LF.
-    pub data: &'a [u8],
-}
+use super::{BOM, DEFAULT_LIMIT, Event};
 
 /// Cuts a stream of bytes into events. Any cut of the same bytes gives the same
 /// events.
 ///
 /// Lines end in LF, CRLF or CR. An event without a `data:` line is none. An
-/// event is skipped, and counted, if its data or any line of it other than a
-/// comment is over the limit; the stream goes on after it. No more than three
-/// times the limit is ever held.
+/// event is skipped, and only its name is told, if its data or any line of it
+/// other than a comment is over the limit; the stream goes on after it. No more
+/// than three times the limit is ever held.
 #[derive(Debug)]
 pub struct SseFramer {
     limit: usize,
@@ -38,7 +26,6 @@ pub struct SseFramer {
     first_line: bool,
     after_cr: bool,
     over: bool,
-    skipped: u64,
 }
 
 /// What the present chunk has shown of the present event so far.
@@ -82,14 +69,7 @@ impl SseFramer {
             first_line: true,
             after_cr: false,
             over: false,
-            skipped: 0,
         }
-    }
-
-    /// Events that were skipped because they were over the limit.
-    #[must_use]
-    pub fn skipped(&self) -> u64 {
-        self.skipped
     }
 
     /// Takes the next bytes of the stream, and hands on every event that they
@@ -172,10 +152,15 @@ impl SseFramer {
             line = line.strip_prefix(BOM).unwrap_or(line);
         }
         let read = Line::read(line);
-        if line.len() > self.limit && line.first() != Some(&b':') {
-            self.over = true;
+        if line.len() <= self.limit || line.first() == Some(&b':') {
+            return read;
         }
-        read
+        self.over = true;
+        // Of a line that is too long the end may be missing, and then also its sense.
+        match read {
+            Line::Name(_) => Line::Other,
+            read => read,
+        }
     }
 
     /// Keeps a piece of an unfinished line, or as much of it as shows that it
@@ -187,9 +172,6 @@ impl SseFramer {
 
     /// Keeps what was borrowed beyond the life of its chunk.
     fn keep(&mut self, seen: Seen<'_>) {
-        if self.over {
-            return;
-        }
         if let Some(name) = seen.name {
             self.name.clear();
             self.name.extend_from_slice(name);
@@ -213,14 +195,12 @@ impl SseFramer {
     }
 
     fn emit(&mut self, seen: Seen<'_>, on_event: &mut impl FnMut(Event<'_>)) {
+        let name = seen.name.unwrap_or(&self.name);
+        let held = self.has_data.then_some(self.data.as_slice());
         if self.over {
-            self.skipped += 1;
-        } else {
-            let name = seen.name.unwrap_or(&self.name);
-            let held = self.has_data.then_some(self.data.as_slice());
-            if let Some(data) = seen.data.or(held) {
-                on_event(Event { name, data });
-            }
+            on_event(Event { name, skipped: true, ..Event::default() });
+        } else if let Some(data) = seen.data.or(held) {
+            on_event(Event { name, data, ..Event::default() });
         }
         self.name.clear();
         self.data.clear();

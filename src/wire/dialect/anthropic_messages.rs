@@ -1,0 +1,126 @@
+//! Anthropic's Messages.
+
+use super::{Content, Dialect, Event, fault};
+use crate::wire::Usage;
+use crate::wire::json::{Cursor, Quoted, fields};
+
+/// Anthropic Messages: `anthropic-messages`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnthropicMessages;
+
+impl Dialect for AnthropicMessages {
+    fn name(&self) -> &'static str {
+        "anthropic-messages"
+    }
+
+    fn recognises(&self, event: &Event<'_>) -> bool {
+        let mut kind: &[u8] = b"";
+        let mut has_error = false;
+        fields(event.data, |key, value| match key {
+            b"type" => kind = value.quoted().map_or(&[], Quoted::bytes),
+            b"error" => has_error = fault::is_one(*value),
+            _ => {}
+        });
+        match kind {
+            b"message_start" | b"message_delta" | b"message_stop" | b"ping" => true,
+            b"content_block_start" | b"content_block_delta" | b"content_block_stop" => true,
+            kind => kind == b"error" && has_error,
+        }
+    }
+
+    fn event(&self, event: &Event<'_>, content: &mut Content) {
+        fields(event.data, |key, value| match key {
+            b"type" if value.peek() == Some(b'"') => {
+                if value.quoted().map(Quoted::bytes) == Some(b"message_stop") {
+                    content.end();
+                }
+            }
+            b"delta" => {
+                value.object(|key, value| match key {
+                    b"text" | b"thinking" | b"partial_json" => {
+                        content.json_text(value);
+                    }
+                    b"stop_reason" => {
+                        content.json_finish(value);
+                    }
+                    _ => {}
+                });
+            }
+            b"content_block" => tell_block(value, content),
+            b"message" => tell_message(value, content),
+            b"usage" => tell_usage(value, content),
+            b"error" => {
+                fault::tell(value, content);
+            }
+            _ => {}
+        });
+        if event.name == b"error" {
+            content.error("error");
+        }
+    }
+
+    fn document(&self, body: &[u8], content: &mut Content) -> bool {
+        let mut kind: &[u8] = b"";
+        fields(body, |key, value| {
+            if key == b"type" {
+                kind = value.quoted().map_or(&[], Quoted::bytes);
+            }
+        });
+        match kind {
+            b"message" => tell_message(&mut Cursor::new(body), content),
+            b"error" => {
+                fault::tell(&mut Cursor::new(body), content);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    fn skipped(&self, name: &[u8], content: &mut Content) {
+        match name {
+            b"message_stop" => content.end(),
+            b"error" => content.error("error"),
+            // The results of the provider's own tools are large, and not generated.
+            b"content_block_start" | b"content_block_stop" | b"ping" => {}
+            _ => content.unread(),
+        }
+    }
+}
+
+/// Tells a whole message. In a stream it is empty as a rule, and rarely all there is.
+fn tell_message(message: &mut Cursor<'_>, content: &mut Content) {
+    message.object(|key, value| match key {
+        b"model" => content.json_model(value),
+        b"content" => {
+            value.array(|block| tell_block(block, content));
+        }
+        b"stop_reason" => {
+            content.json_finish(value);
+        }
+        b"usage" => tell_usage(value, content),
+        _ => {}
+    });
+}
+
+fn tell_block(block: &mut Cursor<'_>, content: &mut Content) {
+    block.object(|key, value| match key {
+        b"text" | b"thinking" => {
+            content.json_text(value);
+        }
+        b"input" => content.json_arguments(value),
+        _ => {}
+    });
+}
+
+fn tell_usage(value: &mut Cursor<'_>, content: &mut Content) {
+    let mut usage = Usage::default();
+    value.object(|key, value| match key {
+        b"output_tokens" => usage.output = value.figure(),
+        b"input_tokens" => usage.input = value.figure(),
+        b"output_tokens_details" => {
+            value.at(&[b"thinking_tokens"], |value| usage.reasoning = value.figure());
+        }
+        _ => {}
+    });
+    content.usage(usage);
+}

@@ -1,0 +1,125 @@
+//! Google's Gemini: `streamGenerateContent` as events or as one streamed JSON
+//! array, and `generateContent`.
+
+use super::{Content, Dialect, Event, fault};
+use crate::wire::Usage;
+use crate::wire::json::{Cursor, fields};
+
+/// Google Gemini: `gemini`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Gemini;
+
+impl Dialect for Gemini {
+    fn name(&self) -> &'static str {
+        "gemini"
+    }
+
+    fn recognises(&self, event: &Event<'_>) -> bool {
+        is_known(event.data)
+    }
+
+    fn event(&self, event: &Event<'_>, content: &mut Content) {
+        tell(event.data, content);
+        if event.name == b"error" {
+            content.error("error");
+        }
+    }
+
+    fn document(&self, body: &[u8], content: &mut Content) -> bool {
+        let known = is_known(body);
+        if known {
+            tell(body, content);
+        }
+        known
+    }
+}
+
+fn is_known(json: &[u8]) -> bool {
+    let mut known = false;
+    fields(json, |key, value| match key {
+        b"candidates" => known |= value.peek() == Some(b'['),
+        b"promptFeedback" | b"usageMetadata" => known |= value.peek() == Some(b'{'),
+        // Google's errors have a status in words beside the code in digits.
+        b"error" => value.at(&[b"status"], |status| known |= status.peek() == Some(b'"')),
+        _ => {}
+    });
+    known
+}
+
+fn tell(json: &[u8], content: &mut Content) {
+    fields(json, |key, value| match key {
+        b"candidates" => {
+            value.array(|candidate| tell_candidate(candidate, content));
+        }
+        b"promptFeedback" => value.at(&[b"blockReason"], |reason| {
+            if content.json_finish(reason) {
+                content.end();
+            }
+        }),
+        b"usageMetadata" => tell_usage(value, content),
+        b"modelVersion" => content.json_model(value),
+        b"error" => {
+            fault::tell(value, content);
+        }
+        _ => {}
+    });
+}
+
+fn tell_candidate(candidate: &mut Cursor<'_>, content: &mut Content) {
+    candidate.object(|key, value| match key {
+        b"content" => value.at(&[b"parts"], |parts| {
+            parts.array(|part| tell_part(part, content));
+        }),
+        b"finishReason" if content.json_finish(value) => content.end(),
+        _ => {}
+    });
+}
+
+fn tell_part(part: &mut Cursor<'_>, content: &mut Content) {
+    part.object(|key, value| match key {
+        b"text" => {
+            content.json_text(value);
+        }
+        b"functionCall" => tell_call(value, content),
+        b"executableCode" => value.at(&[b"code"], |code| {
+            content.json_text(code);
+        }),
+        _ => {}
+    });
+}
+
+/// A call comes whole, or its name first and then its arguments in pieces.
+fn tell_call(call: &mut Cursor<'_>, content: &mut Content) {
+    call.object(|key, value| match key {
+        b"name" => {
+            content.json_text(value);
+        }
+        b"args" => content.json_arguments(value),
+        b"partialArgs" => {
+            value.array(|argument| {
+                argument.object(|key, value| match key {
+                    b"stringValue" => {
+                        content.json_text(value);
+                    }
+                    b"numberValue" | b"boolValue" => {
+                        content.text(&String::from_utf8_lossy(value.raw()));
+                    }
+                    _ => {}
+                });
+            });
+        }
+        _ => {}
+    });
+}
+
+fn tell_usage(value: &mut Cursor<'_>, content: &mut Content) {
+    let mut usage = Usage { reasoning_apart: true, ..Usage::default() };
+    value.object(|key, value| match key {
+        b"candidatesTokenCount" => usage.output = value.figure(),
+        b"thoughtsTokenCount" => usage.reasoning = value.figure(),
+        b"promptTokenCount" => usage.input = value.figure(),
+        b"totalTokenCount" => usage.total = value.figure(),
+        _ => {}
+    });
+    content.usage(usage);
+}

@@ -1,0 +1,167 @@
+//! What OpenAI's chat completions and completions share: chunks of choices.
+
+use super::{Content, Event, fault};
+use crate::wire::Usage;
+use crate::wire::json::{Cursor, Quoted, fields};
+
+/// The end marker.
+const DONE: &[u8] = b"[DONE]";
+
+/// How deep arrays of typed parts may lie in one another.
+const PART_DEPTH: u8 = 2;
+
+/// What a chunk, or a whole response, shows of itself.
+#[derive(Default)]
+pub(super) struct Shape<'a> {
+    pub(super) object: &'a [u8],
+    pub(super) has_error: bool,
+    pub(super) has_choices: bool,
+    pub(super) has_text: bool,
+    pub(super) has_delta: bool,
+    pub(super) has_message: bool,
+    pub(super) choices: u32,
+}
+
+/// Whether this is the end marker.
+pub(super) fn is_done(event: &Event<'_>) -> bool {
+    event.data.trim_ascii() == DONE
+}
+
+/// Tells an event: of each choice the field `part`, by `tell`.
+pub(super) fn event(
+    event: &Event<'_>,
+    content: &mut Content,
+    part: &'static [u8],
+    tell: fn(&mut Cursor<'_>, &mut Content),
+) {
+    if is_done(event) {
+        content.end();
+        return;
+    }
+    let has_error = chunk(event.data, content, part, tell);
+    if event.name == b"error" && !has_error && !fault::tell(&mut Cursor::new(event.data), content) {
+        content.error("error");
+    }
+}
+
+/// Tells a chunk, or a whole response; true if it is an error too.
+pub(super) fn chunk(
+    json: &[u8],
+    content: &mut Content,
+    part: &'static [u8],
+    tell: fn(&mut Cursor<'_>, &mut Content),
+) -> bool {
+    let mut has_error = false;
+    fields(json, |key, value| match key {
+        b"choices" => {
+            value.array(|choice| {
+                choice.object(|key, value| match key {
+                    b"finish_reason" if content.json_finish(value) => content.end(),
+                    key if key == part => tell(value, content),
+                    _ => {}
+                });
+            });
+        }
+        b"model" => content.json_model(value),
+        b"usage" => usage(value, content),
+        b"error" => has_error |= fault::tell(value, content),
+        b"x_groq" => {
+            value.object(|key, value| match key {
+                b"usage" => usage(value, content),
+                b"error" => has_error |= fault::tell(value, content),
+                _ => {}
+            });
+        }
+        _ => {}
+    });
+    has_error
+}
+
+/// Tells a message, or a piece of one.
+pub(super) fn message(message: &mut Cursor<'_>, content: &mut Content) {
+    let mut reasoning = None;
+    message.object(|key, value| match key {
+        b"content" => parts(value, content, PART_DEPTH),
+        b"reasoning_content" | b"reasoning" => tell_reasoning(value, &mut reasoning, content),
+        b"refusal" => {
+            content.json_text(value);
+        }
+        b"tool_calls" => {
+            value.array(|call| call.at(&[b"function", b"arguments"], |value| content.json_arguments(value)));
+        }
+        b"function_call" => value.at(&[b"arguments"], |value| content.json_arguments(value)),
+        b"audio" => value.at(&[b"transcript"], |value| {
+            content.json_text(value);
+        }),
+        _ => {}
+    });
+}
+
+/// Some vendors send the same reasoning under both names.
+fn tell_reasoning<'a>(value: &mut Cursor<'a>, told: &mut Option<Quoted<'a>>, content: &mut Content) {
+    let Some(text) = value.quoted() else { return parts(value, content, PART_DEPTH) };
+    if told.is_some() {
+        // The next event may have two that differ.
+        content.particular();
+    }
+    if *told != Some(text) {
+        content.quoted_text(text);
+        *told = Some(text);
+    }
+}
+
+/// Tells a string, or an array of typed parts, which may hold arrays of parts
+/// in turn, `depth` deep.
+fn parts(value: &mut Cursor<'_>, content: &mut Content, depth: u8) {
+    if content.json_text(value) || depth == 0 {
+        return;
+    }
+    value.array(|part| {
+        part.object(|key, value| {
+            if matches!(key, b"text" | b"thinking") {
+                parts(value, content, depth - 1);
+            }
+        });
+    });
+}
+
+/// Tells a usage object.
+pub(super) fn usage(value: &mut Cursor<'_>, content: &mut Content) {
+    let mut usage = Usage::default();
+    value.object(|key, value| match key {
+        b"completion_tokens" => usage.output = value.figure(),
+        b"prompt_tokens" => usage.input = value.figure(),
+        b"total_tokens" => usage.total = value.figure(),
+        b"reasoning_tokens" => usage.reasoning = value.figure(),
+        b"completion_tokens_details" => {
+            value.at(&[b"reasoning_tokens"], |value| usage.reasoning = value.figure());
+        }
+        _ => {}
+    });
+    content.usage(usage);
+}
+
+// === impl Shape ===
+
+impl<'a> Shape<'a> {
+    pub(super) fn of(json: &'a [u8]) -> Self {
+        let mut shape = Self::default();
+        fields(json, |key, value| match key {
+            b"object" => shape.object = value.quoted().map_or(&[], Quoted::bytes),
+            b"error" => shape.has_error = fault::is_one(*value),
+            b"choices" => {
+                shape.has_choices = value.array(|choice| {
+                    shape.choices += 1;
+                    choice.object(|key, value| match key {
+                        b"text" => shape.has_text |= value.peek() == Some(b'"'),
+                        b"delta" => shape.has_delta |= value.peek() == Some(b'{'),
+                        b"message" => shape.has_message |= value.peek() == Some(b'{'),
+                        _ => {}
+                    });
+                });
+            }
+            _ => {}
+        });
+        shape
+    }
+}

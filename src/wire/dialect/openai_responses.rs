@@ -1,0 +1,145 @@
+//! OpenAI's Responses, and the vendors that follow them.
+
+use super::{Content, Dialect, Event, fault, openai};
+use crate::wire::Usage;
+use crate::wire::json::{Cursor, Quoted, fields};
+
+/// OpenAI Responses: `openai-responses`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OpenAiResponses;
+
+/// Deltas that the model did not generate.
+const NOT_GENERATED: &[u8] = b"response.shell_call_output_content.delta";
+
+impl Dialect for OpenAiResponses {
+    fn name(&self) -> &'static str {
+        "openai-responses"
+    }
+
+    fn recognises(&self, event: &Event<'_>) -> bool {
+        kind(event).starts_with(b"response.")
+    }
+
+    fn event(&self, event: &Event<'_>, content: &mut Content) {
+        if openai::is_done(event) {
+            return content.end();
+        }
+        let kind = kind(event);
+        fields(event.data, |key, value| match key {
+            b"delta" if kind.ends_with(b".delta") && kind != NOT_GENERATED => {
+                content.json_text(value);
+            }
+            b"item" if kind == b"response.output_item.done" => {
+                let item = *value;
+                content.item(|content| tell_item(item, content));
+            }
+            b"response" => {
+                // Some vendors send all of it in the closing event, and nothing before.
+                let whole = is_closing(kind) && !content.has_text();
+                tell_response(value, content, whole);
+            }
+            b"error" => {
+                fault::tell(value, content);
+            }
+            _ => {}
+        });
+        match kind {
+            b"response.completed" | b"response.incomplete" => content.end(),
+            b"response.failed" => content.error("error"),
+            b"error" => {
+                if !fault::tell(&mut Cursor::new(event.data), content) {
+                    content.error("error");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn document(&self, body: &[u8], content: &mut Content) -> bool {
+        let mut known = false;
+        fields(body, |key, value| {
+            known |= key == b"object" && value.quoted().map(Quoted::bytes) == Some(b"response");
+        });
+        if known {
+            tell_response(&mut Cursor::new(body), content, true);
+        }
+        known
+    }
+
+    fn skipped(&self, name: &[u8], content: &mut Content) {
+        match name {
+            b"response.completed" | b"response.incomplete" => content.end(),
+            b"response.failed" => content.error("error"),
+            // What they repeat comes in pieces too, or was given by the caller.
+            b"response.created" | b"response.in_progress" | b"response.queued" => {}
+            name if name.ends_with(b".done") || name.ends_with(b".added") => {}
+            _ => content.unread(),
+        }
+    }
+}
+
+/// The type of an event; the framing's name for it where it has none.
+fn kind<'a>(event: &Event<'a>) -> &'a [u8] {
+    let mut kind = event.name;
+    fields(event.data, |key, value| {
+        if key == b"type" {
+            kind = value.quoted().map_or(kind, Quoted::bytes);
+        }
+    });
+    kind
+}
+
+fn is_closing(kind: &[u8]) -> bool {
+    matches!(kind, b"response.completed" | b"response.incomplete")
+}
+
+fn tell_response(response: &mut Cursor<'_>, content: &mut Content, whole: bool) {
+    response.object(|key, value| match key {
+        b"model" => content.json_model(value),
+        b"output" if whole => {
+            value.array(|item| tell_item(*item, content));
+        }
+        b"usage" => tell_usage(value, content),
+        b"incomplete_details" => value.at(&[b"reason"], |reason| {
+            content.json_finish(reason);
+        }),
+        b"error" => {
+            fault::tell(value, content);
+        }
+        _ => {}
+    });
+}
+
+/// Tells an item of the output whole.
+fn tell_item(mut item: Cursor<'_>, content: &mut Content) {
+    item.object(|key, value| match key {
+        b"content" | b"summary" => {
+            value.array(|part| {
+                part.object(|key, value| {
+                    if matches!(key, b"text" | b"refusal") {
+                        content.json_text(value);
+                    }
+                });
+            });
+        }
+        // Those of the provider's own tools are objects, which no model wrote.
+        b"arguments" | b"input" | b"code" => {
+            content.json_text(value);
+        }
+        _ => {}
+    });
+}
+
+fn tell_usage(value: &mut Cursor<'_>, content: &mut Content) {
+    let mut usage = Usage::default();
+    value.object(|key, value| match key {
+        b"output_tokens" => usage.output = value.figure(),
+        b"input_tokens" => usage.input = value.figure(),
+        b"total_tokens" => usage.total = value.figure(),
+        b"output_tokens_details" => {
+            value.at(&[b"reasoning_tokens"], |value| usage.reasoning = value.figure());
+        }
+        _ => {}
+    });
+    content.usage(usage);
+}
