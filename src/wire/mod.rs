@@ -213,6 +213,10 @@ fn read(
 
 /// Whether a header's value is `name`, whatever its parameters.
 fn is(value: &HeaderValue, name: &str) -> bool {
-    let value = value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default();
-    value.trim_ascii().eq_ignore_ascii_case(name.as_bytes())
+    essence(value).eq_ignore_ascii_case(name.as_bytes())
+}
+
+/// A header's value without its parameters.
+pub(crate) fn essence(value: &HeaderValue) -> &[u8] {
+    value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii()
 }
