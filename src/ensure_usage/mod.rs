@@ -14,7 +14,7 @@
 //! the caller does not:
 //!
 //! ```
-//! use tower::{Service, ServiceBuilder, ServiceExt, service_fn};
+//! use tower::{ServiceBuilder, ServiceExt, service_fn};
 //! use tower_tps::{Pool, ensure_usage::EnsureUsageLayer};
 //! # use std::convert::Infallible;
 //! # use bytes::Bytes;
