@@ -482,6 +482,24 @@ proptest! {
     }
 }
 
+/// The bound is that of an event, not of the pieces that it comes in.
+#[tokio::test]
+async fn the_bound_of_an_event() {
+    let sized = |size: usize| {
+        let event = |padding| format!("data: {{\"choices\":[],\"usage\":{{}}{padding}}}\n\n");
+        event(" ".repeat(size - event(String::new()).len()))
+    };
+    for (size, withheld) in [(EVENT_LIMIT, true), (EVENT_LIMIT + 1, false), (EVENT_LIMIT + 3, false)] {
+        let event = sized(size);
+        for at in (1..4).chain(size - 6..=size) {
+            let (first, second) = event.as_bytes().split_at(at);
+            let got = filtered(vec![data(first), data(second), data(DONE)]).await.bytes;
+            let expected = if withheld { DONE.to_owned() } else { format!("{event}{DONE}") };
+            assert!(got == expected.as_bytes(), "{size} cut at {at}");
+        }
+    }
+}
+
 /// A body that is pushed by hand.
 fn pushed() -> (tokio::sync::mpsc::UnboundedSender<Item>, Frames) {
     let (sender, receiver) = tokio::sync::mpsc::unbounded_channel::<Item>();
@@ -542,18 +560,18 @@ async fn ends_of_responses() {
         assert_eq!((got.trailer.as_deref(), got.error), (trailer, error));
     }
 
-    // A body that says that it is over with bytes still held is not over.
-    let upstream = service_fn(|_: Request<RequestBody<Full<Bytes>>>| async {
-        let response = Response::builder().header("content-type", "text/event-stream");
-        Ok::<_, Infallible>(response.body(Full::new(Bytes::from_static(b"\ndata: {"))).unwrap())
-    });
-    let request = Request::post(PATH).body(Full::new(Bytes::from_static(ASK.as_bytes()))).unwrap();
-    let mut body = EnsureUsageLayer::new().layer(upstream).oneshot(request).await.unwrap().into_body();
-    for (bytes, over) in [("\n", false), ("data: {", true)] {
-        assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), bytes);
-        assert_eq!(body.is_end_stream(), over);
+    // A body that says that it is over is over, but not with bytes still held.
+    for (text, pieces) in
+        [("\n", &[("\n", true)][..]), ("\ndata: {", &[("\n", false), ("data: {", true)]), (USAGE, &[])]
+    {
+        let over = Full::new(Bytes::from_static(text.as_bytes())).map_err(|never| match never {});
+        let mut body = answer_with(ASK, SSE, Box::pin(over)).await.into_body();
+        for &(bytes, over) in pieces {
+            assert_eq!(body.frame().await.unwrap().unwrap().into_data().unwrap(), bytes);
+            assert_eq!(body.is_end_stream(), over, "{text}");
+        }
+        assert!(body.frame().await.is_none() && body.is_end_stream());
     }
-    assert!(body.frame().await.is_none() && body.is_end_stream());
 }
 
 /// Nothing is withheld from who asked for it, and nothing from what is not a
@@ -589,7 +607,8 @@ async fn waits_for_the_body() {
     let calls = Arc::new(Mutex::new(Vec::new()));
     let keep = calls.clone();
     let upstream = service_fn(move |request: Request<RequestBody<Frames>>| {
-        keep.lock().unwrap().push(request.body().size_hint().exact());
+        let hint = request.body().size_hint();
+        keep.lock().unwrap().push((hint.lower(), hint.upper()));
         async { Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())) }
     });
     let mut service = EnsureUsageLayer::new().layer(upstream);
@@ -602,7 +621,16 @@ async fn waits_for_the_body() {
     drop(sender);
     assert!(call.is_woken());
     assert_ready!(call.poll()).unwrap();
-    assert_eq!(*calls.lock().unwrap(), [Some(ASKED.len() as u64)]);
+    let length = ASKED.len() as u64;
+    assert_eq!(*calls.lock().unwrap(), [(length, Some(length))]);
+
+    let (sender, body) = pushed();
+    let mut call = task::spawn(service.call(Request::post(PATH).body(body).unwrap()));
+    sender.send(data("x")).unwrap();
+    assert_pending!(call.poll());
+    sender.send(data("x".repeat(REQUEST_LIMIT))).unwrap();
+    assert_ready!(call.poll()).unwrap();
+    assert_eq!(calls.lock().unwrap().pop(), Some((REQUEST_LIMIT as u64 + 1, None)));
 
     let (sender, body) = pushed();
     let mut call = task::spawn(service.call(Request::post(PATH).body(body).unwrap()));

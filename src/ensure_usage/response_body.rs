@@ -83,15 +83,15 @@ impl<B: Body<Data = Bytes>> Body for ResponseBody<B> {
             match ready!(this.inner.as_mut().poll_frame(cx)).map(|frame| frame.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => filter.push(&data),
                 Some(Ok(Err(trailers))) => {
-                    filter.flush();
+                    filter.release();
                     *next = Some(Ok(trailers));
                 }
                 Some(Err(error)) => {
-                    filter.flush();
+                    filter.release();
                     *next = Some(Err(error));
                 }
                 None => {
-                    filter.flush();
+                    filter.release();
                     *ended = true;
                 }
             }

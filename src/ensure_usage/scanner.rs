@@ -89,9 +89,4 @@ impl Scanner {
     pub(super) fn ended_in_cr(&self) -> bool {
         self.after_cr
     }
-
-    /// Takes it that the event is none to withhold.
-    pub(super) fn give_up(&mut self) {
-        self.data = Data::Other;
-    }
 }

@@ -73,13 +73,6 @@ impl Filter {
         self.give(chunk.slice(run..));
     }
 
-    /// Takes it that no more bytes come, or that something else comes next: all
-    /// that is held passes.
-    pub(super) fn flush(&mut self) {
-        self.release();
-        self.scanner.give_up();
-    }
-
     /// The next bytes to pass on, if there are any now.
     pub(super) fn pop(&mut self) -> Option<Bytes> {
         self.ready.pop_front()
@@ -90,8 +83,9 @@ impl Filter {
         self.ready.is_empty() && self.held.is_empty()
     }
 
-    /// Gives back what is held.
-    fn release(&mut self) {
+    /// Gives back what is held, since it is none to withhold, or since no more
+    /// bytes come.
+    pub(super) fn release(&mut self) {
         let held = std::mem::take(&mut self.held);
         self.give(held.freeze());
     }
