@@ -713,3 +713,42 @@ async fn over_real_connections() {
     assert_eq!(text, format!("{ONE}{ONE}{DONE}"));
     records.check(text.len() + USAGE.len()).await;
 }
+
+// === The corpus ===
+
+/// Whether a block of lines is an event with nothing but usage, by a second way of reading it.
+fn is_usage_only(block: &str) -> bool {
+    let data: Vec<_> = block.lines().filter_map(|line| line.strip_prefix("data:")).collect();
+    let Ok(json) = serde_json::from_str::<serde_json::Value>(&data.join("\n")) else { return false };
+    json["choices"].as_array().is_some_and(Vec::is_empty)
+        && !json["usage"].is_null()
+        && json["error"].is_null()
+}
+
+/// Of real responses, of whatever provider, whole and in pieces.
+#[tokio::test]
+async fn corpus() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/corpus");
+    let Ok(index) = std::fs::read_to_string(folder.join("INDEX.tsv")) else {
+        println!("skipped: there is no corpus here");
+        return;
+    };
+    let (mut read, mut without) = (0, 0);
+    for path in index.lines().skip(1).filter_map(|row| row.split('\t').next()) {
+        let Ok(text) = std::fs::read_to_string(folder.join(path)) else { continue };
+        if text.contains('\r') || !text.contains("data:") {
+            continue;
+        }
+        let kept: String = text
+            .split_inclusive("\n\n")
+            .filter(|block| !(block.ends_with("\n\n") && is_usage_only(block)))
+            .collect();
+        for every in [usize::MAX, 1000, 7] {
+            let got = filtered(cut(text.as_bytes(), every)).await.bytes;
+            assert!(got == kept.as_bytes(), "{path} in pieces of {every}");
+        }
+        read += 1;
+        without += usize::from(kept != text);
+    }
+    println!("{read} real responses, {without} of them with a usage to withhold");
+}

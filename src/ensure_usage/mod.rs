@@ -85,7 +85,8 @@
 //! touched, only a `content-length` of the response is taken away.
 //!
 //! - Every event passes in the same poll as the frame that completes it, as a
-//!   slice of that frame. Never is the order changed.
+//!   slice of that frame; what was held of it goes before, as a copy. Never is
+//!   the order changed.
 //! - Of an event that a frame leaves unfinished, the bytes wait for its end if
 //!   it can still be the one to withhold: if its data, as far as they are
 //!   there, begin with `{`. That is at most one event, and at most 64 KiB: a
