@@ -19,7 +19,9 @@
 //! - [`record`], [`observe`]: what is kept of one request, and who hears of it.
 //! - [`pool`]: the handle that ties the gate and the observers together.
 //! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
-//!   under way. The only room that knows Tower.
+//!   under way. The only room that knows Tower, but for the next.
+//! - [`ensure_usage`]: beside it, a layer of its own that has streams tell their usage. The only
+//!   room that changes bytes, and only where you put it. It knows only [`wire`].
 //! - `analysis`: from what was measured to figures, and from two runs to a verdict.
 //! - `analysis`: runs, their figures, and the verdict on a change.
 //! - `sim`: the simulated engine, a real HTTP server to measure against. Knows only [`clock`].
@@ -40,6 +42,7 @@
 #[cfg(feature = "analysis")]
 pub mod analysis;
 pub mod clock;
+pub mod ensure_usage;
 pub mod gate;
 pub mod layer;
 pub mod observe;

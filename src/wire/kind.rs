@@ -1,7 +1,7 @@
 //! What a body says that it is.
 
-use http::HeaderMap;
 use http::header::CONTENT_TYPE;
+use http::{HeaderMap, HeaderValue};
 
 /// What a body is, by its `content-type`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,9 +20,8 @@ pub(super) enum Kind {
 
 impl Kind {
     pub(super) fn of(headers: &HeaderMap) -> Self {
-        let value = headers.get(CONTENT_TYPE).map_or(&b""[..], |value| value.as_bytes());
-        let name = value.split(|&byte| byte == b';').next().unwrap_or_default();
-        match name.trim_ascii().to_ascii_lowercase().as_slice() {
+        let name = headers.get(CONTENT_TYPE).map(essence).unwrap_or_default();
+        match name.to_ascii_lowercase().as_slice() {
             b"text/event-stream" => Self::Sse,
             b"application/x-ndjson" | b"application/ndjson" | b"application/jsonl" => Self::Lines,
             b"application/x-jsonlines" | b"application/jsonlines" | b"application/stream+json" => Self::Lines,
@@ -37,4 +36,9 @@ impl Kind {
     pub(super) fn is_stream(self) -> bool {
         matches!(self, Self::Sse | Self::Lines | Self::Aws)
     }
+}
+
+/// A header's value without its parameters.
+pub(crate) fn essence(value: &HeaderValue) -> &[u8] {
+    value.as_bytes().split(|&byte| byte == b';').next().unwrap_or_default().trim_ascii()
 }

@@ -25,6 +25,7 @@ pub use self::dialect::{
 use self::encoding::Encoding;
 pub use self::framing::{DEFAULT_LIMIT, Event, SseFramer};
 use self::kind::Kind;
+pub(crate) use self::kind::essence;
 use self::reading::Reading;
 pub use self::reading::{DOCUMENT_LIMIT, UNRECOGNISED_LIMIT};
 pub use self::usage::Usage;

@@ -30,11 +30,7 @@ impl Dialect for AnthropicMessages {
 
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         fields(event.data, |key, value| match key {
-            b"type" if value.peek() == Some(b'"') => {
-                if value.quoted().map(Quoted::bytes) == Some(b"message_stop") {
-                    content.end();
-                }
-            }
+            b"type" if value.quoted().map(Quoted::bytes) == Some(b"message_stop") => content.end(),
             b"delta" => {
                 value.object(|key, value| match key {
                     b"text" | b"thinking" | b"partial_json" => {

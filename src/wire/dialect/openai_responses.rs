@@ -47,9 +47,8 @@ impl Dialect for OpenAiResponses {
             b"response.completed" | b"response.incomplete" => content.end(),
             b"response.failed" => content.error("error"),
             b"error" => {
-                if !fault::tell(&mut Cursor::new(event.data), content) {
-                    content.error("error");
-                }
+                fault::tell(&mut Cursor::new(event.data), content);
+                content.error("error");
             }
             _ => {}
         }
