@@ -8,6 +8,7 @@ mod content;
 mod dialect;
 mod encoding;
 mod framing;
+mod interpreter;
 mod json;
 mod kind;
 mod reading;
@@ -24,10 +25,11 @@ pub use self::dialect::{
 };
 use self::encoding::Encoding;
 pub use self::framing::{DEFAULT_LIMIT, Event, SseFramer};
+pub use self::interpreter::UNRECOGNISED_LIMIT;
 use self::kind::Kind;
 pub(crate) use self::kind::essence;
+pub use self::reading::DOCUMENT_LIMIT;
 use self::reading::Reading;
-pub use self::reading::{DOCUMENT_LIMIT, UNRECOGNISED_LIMIT};
 pub use self::usage::Usage;
 use crate::outcome::Outcome;
 use crate::tokens::Counter;
@@ -72,7 +74,7 @@ impl Reader {
     /// bytes are pushed.
     #[must_use]
     pub fn with_counter(mut self, counter: Box<dyn Counter>) -> Self {
-        self.reading.content = Content::new(Some(counter));
+        self.reading.interpreter.content = Content::new(Some(counter));
         self
     }
 
@@ -80,7 +82,7 @@ impl Reader {
     /// before any bytes are pushed.
     #[must_use]
     pub fn with_dialects(mut self, dialects: Dialects) -> Self {
-        self.reading.look_for(dialects);
+        self.reading.interpreter.look_for(dialects);
         self
     }
 
@@ -108,7 +110,7 @@ impl Reader {
         if !seen {
             self.lose();
         }
-        self.reading.content.progress()
+        self.reading.interpreter.content.progress()
     }
 
     /// Takes the clean end of the body, and tells what it completed: the last
@@ -120,15 +122,15 @@ impl Reader {
         if !self.lost {
             self.reading.finish();
         }
-        self.reading.content.close();
-        self.reading.content.progress()
+        self.reading.interpreter.content.close();
+        self.reading.interpreter.content.progress()
     }
 
     /// Takes the news that the body was cut off: what is unfinished stays so,
     /// and only the counter gives what it held back.
     pub fn cut(&mut self) {
         if !std::mem::replace(&mut self.finished, true) {
-            self.reading.content.close();
+            self.reading.interpreter.content.close();
         }
     }
 
@@ -136,7 +138,7 @@ impl Reader {
     /// them cannot be read.
     pub fn lose(&mut self) {
         self.lost = true;
-        self.reading.content.unread();
+        self.reading.interpreter.content.unread();
     }
 
     /// The format of the body: a dialect's name; `unmeasurable` if its encoding
@@ -148,33 +150,33 @@ impl Reader {
             return Some(UNMEASURABLE);
         }
         let opaque = || (self.finished || self.reading.is_opaque()).then_some(OPAQUE);
-        self.reading.dialect_name().or_else(opaque)
+        self.reading.interpreter.dialect().map(Dialect::name).or_else(opaque)
     }
 
     /// Whether the body is a stream of events: it names itself one, or is one
     /// JSON array whose elements are read as they come.
     #[must_use]
     pub fn streamed(&self) -> bool {
-        self.streamed || self.reading.is_stream()
+        self.streamed || self.reading.has_elements()
     }
 
     /// What was generated so far.
     #[must_use]
     pub fn content(&self) -> &Content {
-        &self.reading.content
+        &self.reading.interpreter.content
     }
 
     /// Events that were framed so far, with content or without, read or
     /// skipped. A document is one.
     #[must_use]
     pub fn events_seen(&self) -> u64 {
-        self.reading.events()
+        self.reading.interpreter.events()
     }
 
     /// Events that were too large to read.
     #[must_use]
     pub fn skipped(&self) -> u64 {
-        self.reading.skipped()
+        self.reading.interpreter.skipped()
     }
 
     /// How the request ended if the body ended cleanly, after
@@ -185,9 +187,9 @@ impl Reader {
     #[must_use]
     pub fn outcome(&self) -> Outcome {
         let error_status = self.status.is_client_error() || self.status.is_server_error();
-        if error_status || self.reading.content.error_type().is_some() {
+        if error_status || self.reading.interpreter.content.error_type().is_some() {
             Outcome::Failed
-        } else if self.lost || self.reading.is_whole() {
+        } else if self.lost || self.reading.is_whole(self.streamed) {
             Outcome::Completed
         } else {
             Outcome::Truncated
