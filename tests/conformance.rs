@@ -44,7 +44,8 @@ impl Row {
 
     /// What may be anything, since the bytes do not tell it.
     fn is_open(&self, column: &str) -> bool {
-        matches!(column, "format" | "events" | "end_marker" | "characters") && self.get(column) == ABSENT
+        let open = ["format", "events", "content_events", "end_marker", "characters"];
+        open.contains(&column) && self.get(column) == ABSENT
     }
 
     /// Reads the body in these pieces, and keeps what differs from the row.
@@ -53,7 +54,7 @@ impl Row {
         let mut first = None;
         let mut note = |progress: Progress, reader: &Reader| {
             if first.is_none() && progress.events > 0 {
-                first = Some(reader.events_seen() - 1);
+                first = Some(framed(reader) - 1);
             }
         };
         for piece in pieces {
@@ -98,6 +99,11 @@ fn yes_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()
 }
 
+/// An event over the limit was framed too, and not handed on.
+fn framed(reader: &Reader) -> u64 {
+    reader.events_seen() + reader.skipped()
+}
+
 /// What a reader tells after the end of the body, by column.
 fn figures(reader: &Reader) -> Vec<(&'static str, String)> {
     let content = reader.content();
@@ -106,8 +112,7 @@ fn figures(reader: &Reader) -> Vec<(&'static str, String)> {
     vec![
         ("format", text(reader.format())),
         ("streamed", yes_no(reader.streamed())),
-        // An event over the limit was framed, and not handed on.
-        ("events", (reader.events_seen() + reader.skipped()).to_string()),
+        ("events", framed(reader).to_string()),
         ("content_events", content.content_events().to_string()),
         ("output_tokens", number(usage.map(|(tokens, _)| tokens))),
         ("input_tokens", number(content.usage_seen().input)),
