@@ -54,7 +54,7 @@ impl Row {
         let mut first = None;
         let mut note = |progress: Progress, reader: &Reader| {
             if first.is_none() && progress.events > 0 {
-                first = Some(framed(reader) - 1);
+                first = Some(reader.events_seen() - 1);
             }
         };
         for piece in pieces {
@@ -91,17 +91,12 @@ impl Counter for Characters {
     }
 }
 
-fn number(figure: Option<u64>) -> String {
+fn number(figure: Option<impl ToString>) -> String {
     figure.map_or_else(|| ABSENT.to_owned(), |figure| figure.to_string())
 }
 
 fn yes_no(yes: bool) -> String {
     if yes { "yes" } else { "no" }.to_owned()
-}
-
-/// An event over the limit was framed too, and not handed on.
-fn framed(reader: &Reader) -> u64 {
-    reader.events_seen() + reader.skipped()
 }
 
 /// What a reader tells after the end of the body, by column.
@@ -112,7 +107,7 @@ fn figures(reader: &Reader) -> Vec<(&'static str, String)> {
     vec![
         ("format", text(reader.format())),
         ("streamed", yes_no(reader.streamed())),
-        ("events", framed(reader).to_string()),
+        ("events", reader.events_seen().to_string()),
         ("content_events", content.content_events().to_string()),
         ("output_tokens", number(usage.map(|(tokens, _)| tokens))),
         ("input_tokens", number(content.usage_seen().input)),

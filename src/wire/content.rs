@@ -126,13 +126,11 @@ impl Content {
         self.item_has_text = false;
     }
 
-    /// [`text`](Self::text) of a JSON value; true if it is a string.
-    pub(crate) fn json_text(&mut self, value: &mut Cursor<'_>) -> bool {
-        let text = value.quoted();
-        if let Some(text) = text {
+    /// [`text`](Self::text) of a JSON value, if it is a string.
+    pub(crate) fn json_text(&mut self, value: &mut Cursor<'_>) {
+        if let Some(text) = value.quoted() {
             self.quoted_text(text);
         }
-        text.is_some()
     }
 
     /// [`text`](Self::text) of a JSON string.
@@ -148,24 +146,29 @@ impl Content {
     /// [`text`](Self::text) of tool arguments: a JSON string, or an object that
     /// stands for its own text. An empty object is nothing.
     pub(crate) fn json_arguments(&mut self, value: &mut Cursor<'_>) {
-        if self.json_text(value) {
-            return;
+        if value.peek() != Some(b'{') {
+            return self.json_text(value);
         }
-        if let Some(b'{') = value.peek() {
-            let raw = value.raw();
-            let is_empty = raw.iter().all(|byte| b"{} \t\r\n".contains(byte));
-            if let (false, Ok(text)) = (is_empty, std::str::from_utf8(raw)) {
-                self.text(text);
-            }
+        let raw = value.raw();
+        let is_empty = raw.iter().all(|byte| b"{} \t\r\n".contains(byte));
+        if let (false, Ok(text)) = (is_empty, std::str::from_utf8(raw)) {
+            self.text(text);
         }
     }
 
-    /// [`finish`](Self::finish) by a JSON string; true if it is one, and not empty.
-    pub(crate) fn json_finish(&mut self, value: &mut Cursor<'_>) -> bool {
-        value.quoted().is_some_and(|reason| {
+    /// [`finish`](Self::finish) by a JSON value, if it is a string.
+    pub(crate) fn json_finish(&mut self, value: &mut Cursor<'_>) {
+        if let Some(reason) = value.quoted() {
             self.with_text(reason, Self::finish);
-            !reason.bytes().is_empty()
-        })
+        }
+    }
+
+    /// [`json_finish`](Self::json_finish) where a reason is the end marker too.
+    pub(crate) fn json_stop(&mut self, value: &mut Cursor<'_>) {
+        if let Some(reason) = value.quoted().filter(|reason| !reason.bytes().is_empty()) {
+            self.with_text(reason, Self::finish);
+            self.end();
+        }
     }
 
     /// [`model`](Self::model) by a JSON string.
@@ -293,6 +296,11 @@ impl Content {
     /// Whether any content was told, in the present event or before.
     pub(crate) fn has_text(&self) -> bool {
         self.events > 0 || self.event.has_text
+    }
+
+    /// Whether the present event has told any content.
+    pub(crate) fn event_has_text(&self) -> bool {
+        self.event.has_text
     }
 
     fn count(&mut self, of: impl FnOnce(&mut dyn Counter) -> u64) {

@@ -157,7 +157,7 @@ impl Reader {
     /// JSON array whose elements are read as they come.
     #[must_use]
     pub fn streamed(&self) -> bool {
-        self.streamed || self.reading.has_elements()
+        self.streamed || self.reading.is_streamed_array()
     }
 
     /// What was generated so far.

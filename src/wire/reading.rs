@@ -96,9 +96,10 @@ impl Reading {
         matches!(self.body, Body::Opaque) || self.interpreter.is_lost()
     }
 
-    /// Whether it is one JSON array, and read element by element.
-    pub(super) fn has_elements(&self) -> bool {
-        matches!(self.body, Body::Elements(_))
+    /// Whether it is one JSON array of a format that streams so.
+    pub(super) fn is_streamed_array(&self) -> bool {
+        let streams = || self.interpreter.dialect().is_some_and(|dialect| dialect.streams_arrays());
+        matches!(self.body, Body::Elements(_)) && streams()
     }
 
     /// Whether it came to the end of its format, if that has one.

@@ -16,6 +16,7 @@ MESSAGE = """content content.*.text content.*.thinking content.*.thinking.*.text
     tool_calls.*.function.arguments function_call.arguments audio.transcript"""
 DELTA = "text thinking partial_json input reasoningContent.text reasoningContent.reasoningText.text toolUse.input"
 GEMINI = "text functionCall.args functionCall.partialArgs.*.stringValue executableCode.code"
+NAMES = "candidates.*.content.parts.*.functionCall.name".split(".")  # they stand for calls without arguments
 COHERE = """content.text content.thinking content.*.text content.*.thinking tool_plan tool_calls.function.arguments
     tool_calls.*.function.arguments"""
 PATHS = {  # by format: what leads to a message, and where in it the texts are
@@ -113,7 +114,8 @@ def texts(form, event):
         if said.get("reasoning") == said.get("reasoning_content"):
             said.pop("reasoning", None)
     before, after = PATHS[form]
-    return [t for start in before.split(" ") for end in after.split() for t in walk(value, (start + end).split("."))]
+    found = [t for start in before.split(" ") for end in after.split() for t in walk(value, (start + end).split("."))]
+    return found or (walk(value, NAMES) if form == "gemini" else [])
 
 
 def check(row):

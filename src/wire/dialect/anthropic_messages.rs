@@ -33,12 +33,8 @@ impl Dialect for AnthropicMessages {
             b"type" if value.quoted().map(Quoted::bytes) == Some(b"message_stop") => content.end(),
             b"delta" => {
                 value.object(|key, value| match key {
-                    b"text" | b"thinking" | b"partial_json" => {
-                        content.json_text(value);
-                    }
-                    b"stop_reason" => {
-                        content.json_finish(value);
-                    }
+                    b"text" | b"thinking" | b"partial_json" => content.json_text(value),
+                    b"stop_reason" => content.json_finish(value),
                     _ => {}
                 });
             }
@@ -90,9 +86,7 @@ fn tell_message(message: &mut Cursor<'_>, content: &mut Content) {
         b"content" => {
             value.array(|block| tell_block(block, content));
         }
-        b"stop_reason" => {
-            content.json_finish(value);
-        }
+        b"stop_reason" => content.json_finish(value),
         b"usage" => tell_usage(value, content),
         _ => {}
     });
@@ -100,9 +94,7 @@ fn tell_message(message: &mut Cursor<'_>, content: &mut Content) {
 
 fn tell_block(block: &mut Cursor<'_>, content: &mut Content) {
     block.object(|key, value| match key {
-        b"text" | b"thinking" => {
-            content.json_text(value);
-        }
+        b"text" | b"thinking" => content.json_text(value),
         b"input" => content.json_arguments(value),
         _ => {}
     });

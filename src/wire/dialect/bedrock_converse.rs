@@ -31,9 +31,7 @@ impl Dialect for BedrockConverse {
             blocks.array(|block| tell_block(block, content));
         });
         fields(body, |key, value| match key {
-            b"stopReason" => {
-                content.json_finish(value);
-            }
+            b"stopReason" => content.json_finish(value),
             b"usage" => tell_usage(value, content),
             _ => {}
         });
@@ -58,9 +56,7 @@ pub(super) fn is_member(name: &[u8]) -> bool {
 pub(super) fn tell_member(name: &[u8], member: &mut Cursor<'_>, content: &mut Content) {
     member.object(|key, value| match key {
         b"delta" => tell_block(value, content),
-        b"stopReason" => {
-            content.json_finish(value);
-        }
+        b"stopReason" => content.json_finish(value),
         b"usage" => tell_usage(value, content),
         _ => {}
     });
@@ -72,18 +68,12 @@ pub(super) fn tell_member(name: &[u8], member: &mut Cursor<'_>, content: &mut Co
 /// Tells a block of content, or a piece of one.
 fn tell_block(block: &mut Cursor<'_>, content: &mut Content) {
     block.object(|key, value| match key {
-        b"text" => {
-            content.json_text(value);
-        }
+        b"text" => content.json_text(value),
         b"toolUse" => value.at(&[b"input"], |input| content.json_arguments(input)),
         b"reasoningContent" => {
             value.object(|key, value| match key {
-                b"text" => {
-                    content.json_text(value);
-                }
-                b"reasoningText" => value.at(&[b"text"], |text| {
-                    content.json_text(text);
-                }),
+                b"text" => content.json_text(value),
+                b"reasoningText" => value.at(&[b"text"], |text| content.json_text(text)),
                 _ => {}
             });
         }

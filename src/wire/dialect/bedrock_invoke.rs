@@ -38,7 +38,11 @@ impl Dialect for BedrockInvoke {
         let mut known = false;
         fields(body, |key, value| match key {
             b"generation" | b"completion" => known |= value.peek() == Some(b'"'),
-            b"results" | b"outputs" => known |= value.peek() == Some(b'['),
+            b"results" | b"outputs" => {
+                value.array(|output| {
+                    output.object(|key, _| known |= matches!(key, b"stop_reason" | b"completionReason"));
+                });
+            }
             _ => {}
         });
         if known {
@@ -63,15 +67,11 @@ fn payload(frame: &[u8]) -> Option<Vec<u8>> {
 fn tell(json: &[u8], content: &mut Content) {
     let mut usage = Usage::default();
     fields(json, |key, value| match key {
-        b"completion" | b"outputText" | b"generation" | b"text" => {
-            content.json_text(value);
-        }
+        b"completion" | b"outputText" | b"generation" | b"text" => content.json_text(value),
         b"outputs" | b"results" => {
             value.array(|output| tell_output(output, content));
         }
-        b"stop_reason" | b"completionReason" | b"finish_reason" if content.json_finish(value) => {
-            content.end()
-        }
+        b"stop_reason" | b"completionReason" | b"finish_reason" => content.json_stop(value),
         b"totalOutputTextTokenCount" | b"generation_token_count" => usage.output = value.figure(),
         b"inputTextTokenCount" | b"prompt_token_count" => usage.input = value.figure(),
         name if is_member(name) => tell_member(name, value, content),
@@ -83,10 +83,8 @@ fn tell(json: &[u8], content: &mut Content) {
 /// Tells one of several outputs: Mistral's have a text, Titan's an `outputText`.
 fn tell_output(output: &mut Cursor<'_>, content: &mut Content) {
     output.object(|key, value| match key {
-        b"text" | b"outputText" => {
-            content.json_text(value);
-        }
-        b"stop_reason" | b"completionReason" if content.json_finish(value) => content.end(),
+        b"text" | b"outputText" => content.json_text(value),
+        b"stop_reason" | b"completionReason" => content.json_stop(value),
         b"tokenCount" => content.usage(Usage { output: value.figure(), ..Usage::default() }),
         _ => {}
     });

@@ -21,9 +21,7 @@ impl Dialect for CohereV1 {
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         let kind = kind(event.data);
         fields(event.data, |key, value| match key {
-            b"text" if matches!(kind, b"text-generation" | b"tool-calls-chunk") => {
-                content.json_text(value);
-            }
+            b"text" if matches!(kind, b"text-generation" | b"tool-calls-chunk") => content.json_text(value),
             b"tool_call_delta" => value.at(&[b"parameters"], |parameters| content.json_arguments(parameters)),
             b"tool_calls" if kind == b"tool-calls-generation" => {
                 content.item(|content| tell_calls(value, content));
@@ -49,9 +47,7 @@ impl Dialect for CohereV1 {
             return false;
         }
         fields(body, |key, value| match key {
-            b"text" => {
-                content.json_text(value);
-            }
+            b"text" => content.json_text(value),
             b"tool_calls" => tell_calls(value, content),
             b"finish_reason" => tell_reason(value, content),
             b"meta" => value.at(&[b"tokens"], |tokens| tell_usage(tokens, content)),

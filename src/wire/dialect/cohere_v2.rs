@@ -95,9 +95,7 @@ fn tell_message(message: &mut Cursor<'_>, content: &mut Content) {
                 }
             });
         }),
-        b"tool_plan" => {
-            content.json_text(value);
-        }
+        b"tool_plan" => content.json_text(value),
         b"tool_calls" => one_or_more(value, |call| {
             call.at(&[b"function", b"arguments"], |arguments| content.json_arguments(arguments));
         }),
@@ -117,7 +115,7 @@ pub(super) fn tell_reason(value: &mut Cursor<'_>, content: &mut Content) {
     if let Some(reason) = value.quoted() {
         content.with_text(reason, Content::finish);
         if reason.bytes().starts_with(b"ERROR") {
-            content.with_text(reason, Content::error);
+            content.error("error");
         }
     }
 }
@@ -128,6 +126,7 @@ pub(super) fn tell_usage(tokens: &mut Cursor<'_>, content: &mut Content) {
     tokens.object(|key, value| match key {
         b"output_tokens" => usage.output = value.figure(),
         b"input_tokens" => usage.input = value.figure(),
+        b"reasoning_tokens" => usage.reasoning = value.figure(),
         _ => {}
     });
     content.usage(usage);

@@ -71,6 +71,8 @@ impl<'a> Names<'a> {
     }
 
     fn best(&self) -> Option<Quoted<'a>> {
-        [self.kind, self.status, self.code].into_iter().flatten().find(|name| !name.bytes().is_empty())
+        // Of an event that says `"type": "error"` of itself that is not yet the error's type.
+        let says = |name: &Quoted<'_>| !name.bytes().is_empty() && name.bytes() != b"error";
+        [self.kind, self.status, self.code].into_iter().flatten().find(says)
     }
 }

@@ -25,6 +25,10 @@ impl Dialect for Gemini {
         }
     }
 
+    fn streams_arrays(&self) -> bool {
+        true
+    }
+
     fn document(&self, body: &[u8], content: &mut Content) -> bool {
         let known = is_known(body);
         if known {
@@ -51,11 +55,7 @@ fn tell(json: &[u8], content: &mut Content) {
         b"candidates" => {
             value.array(|candidate| tell_candidate(candidate, content));
         }
-        b"promptFeedback" => value.at(&[b"blockReason"], |reason| {
-            if content.json_finish(reason) {
-                content.end();
-            }
-        }),
+        b"promptFeedback" => value.at(&[b"blockReason"], |reason| content.json_stop(reason)),
         b"usageMetadata" => tell_usage(value, content),
         b"modelVersion" => content.json_model(value),
         b"error" => {
@@ -70,37 +70,32 @@ fn tell_candidate(candidate: &mut Cursor<'_>, content: &mut Content) {
         b"content" => value.at(&[b"parts"], |parts| {
             parts.array(|part| tell_part(part, content));
         }),
-        b"finishReason" if content.json_finish(value) => content.end(),
+        b"finishReason" => content.json_stop(value),
         _ => {}
     });
 }
 
 fn tell_part(part: &mut Cursor<'_>, content: &mut Content) {
     part.object(|key, value| match key {
-        b"text" => {
-            content.json_text(value);
-        }
+        b"text" => content.json_text(value),
         b"functionCall" => tell_call(value, content),
-        b"executableCode" => value.at(&[b"code"], |code| {
-            content.json_text(code);
-        }),
+        b"executableCode" => value.at(&[b"code"], |code| content.json_text(code)),
         _ => {}
     });
 }
 
-/// A call comes whole, or its name first and then its arguments in pieces.
+/// A call comes whole, or its name first and then its arguments in pieces. It
+/// is content even without arguments: in an event with no other, its name
+/// stands for it.
 fn tell_call(call: &mut Cursor<'_>, content: &mut Content) {
+    let mut name = None;
     call.object(|key, value| match key {
-        b"name" => {
-            content.json_text(value);
-        }
+        b"name" => name = value.quoted(),
         b"args" => content.json_arguments(value),
         b"partialArgs" => {
             value.array(|argument| {
                 argument.object(|key, value| match key {
-                    b"stringValue" => {
-                        content.json_text(value);
-                    }
+                    b"stringValue" => content.json_text(value),
                     b"numberValue" | b"boolValue" => {
                         content.text(&String::from_utf8_lossy(value.raw()));
                     }
@@ -110,6 +105,9 @@ fn tell_call(call: &mut Cursor<'_>, content: &mut Content) {
         }
         _ => {}
     });
+    if let (Some(name), false) = (name, content.event_has_text()) {
+        content.quoted_text(name);
+    }
 }
 
 fn tell_usage(value: &mut Cursor<'_>, content: &mut Content) {

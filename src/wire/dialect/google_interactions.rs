@@ -31,7 +31,11 @@ impl Dialect for GoogleInteractions {
             _ => {}
         });
         match kind(event) {
-            b"interaction.completed" | b"interaction.complete" => content.end(),
+            b"interaction.completed" | b"interaction.complete" => {
+                Cursor::new(event.data)
+                    .at(&[b"interaction"], |interaction| tell_status(interaction, content));
+                content.end();
+            }
             b"interaction.failed" | b"error" => content.error("error"),
             _ => {}
         }
@@ -44,6 +48,7 @@ impl Dialect for GoogleInteractions {
         });
         if known {
             tell_interaction(&mut Cursor::new(body), content);
+            tell_status(&mut Cursor::new(body), content);
             fields(body, |key, value| {
                 if matches!(key, b"outputs" | b"steps") {
                     value.array(|output| tell_output(output, content));
@@ -74,14 +79,10 @@ fn kind<'a>(event: &Event<'a>) -> &'a [u8] {
 
 fn tell_delta(delta: &mut Cursor<'_>, content: &mut Content) {
     delta.object(|key, value| match key {
-        b"text" | b"thought" => {
-            content.json_text(value);
-        }
+        b"text" | b"thought" => content.json_text(value),
         b"arguments" => content.json_arguments(value),
         // The summary of a thought.
-        b"content" => value.at(&[b"text"], |text| {
-            content.json_text(text);
-        }),
+        b"content" => value.at(&[b"text"], |text| content.json_text(text)),
         _ => {}
     });
 }
@@ -89,19 +90,20 @@ fn tell_delta(delta: &mut Cursor<'_>, content: &mut Content) {
 /// Tells a whole output, or a step that has outputs in it.
 fn tell_output(output: &mut Cursor<'_>, content: &mut Content) {
     output.object(|key, value| match key {
-        b"text" => {
-            content.json_text(value);
-        }
+        b"text" => content.json_text(value),
         b"arguments" => content.json_arguments(value),
         b"content" | b"summary" => {
             value.array(|part| {
-                part.at(&[b"text"], |text| {
-                    content.json_text(text);
-                });
+                part.at(&[b"text"], |text| content.json_text(text));
             });
         }
         _ => {}
     });
+}
+
+/// Tells why an interaction is over.
+fn tell_status(interaction: &mut Cursor<'_>, content: &mut Content) {
+    interaction.at(&[b"status"], |status| content.json_finish(status));
 }
 
 fn tell_interaction(interaction: &mut Cursor<'_>, content: &mut Content) {

@@ -50,10 +50,9 @@ fn is_known(json: &[u8]) -> bool {
 /// An event and a whole response are alike.
 fn tell(json: &[u8], content: &mut Content) {
     let mut usage = Usage::default();
+    let mut timings = Usage::default();
     fields(json, |key, value| match key {
-        b"content" => {
-            content.json_text(value);
-        }
+        b"content" => content.json_text(value),
         b"model" => content.json_model(value),
         b"stop" if value.boolean() == Some(true) => content.end(),
         b"stop_type" if value.peek() == Some(b'"') => {
@@ -63,10 +62,18 @@ fn tell(json: &[u8], content: &mut Content) {
         }
         b"tokens_predicted" => usage.output = value.figure(),
         b"tokens_evaluated" => usage.input = value.figure(),
+        b"timings" => {
+            value.object(|key, value| match key {
+                b"predicted_n" => timings.output = value.figure(),
+                b"prompt_n" => timings.input = value.figure(),
+                _ => {}
+            });
+        }
         b"error" => {
             fault::tell(value, content);
         }
         _ => {}
     });
-    content.usage(usage);
+    let output = usage.output.or(timings.output);
+    content.usage(Usage { output, input: usage.input.or(timings.input), ..usage });
 }

@@ -61,6 +61,12 @@ pub trait Dialect: Send + Sync + Debug + 'static {
     /// is not of this format. It is JSON.
     fn document(&self, body: &[u8], content: &mut Content) -> bool;
 
+    /// Whether a JSON array of its documents is a stream of them, and not one
+    /// response in brackets.
+    fn streams_arrays(&self) -> bool {
+        false
+    }
+
     /// Tells `content` what is known of an event that was too large to be read,
     /// of which the name alone is left. Unless a format knows better, it may
     /// have carried text.

@@ -47,14 +47,10 @@ fn tell(json: &[u8], content: &mut Content) {
     let mut usage = Usage::default();
     fields(json, |key, value| match key {
         b"message" => tell_message(value, content),
-        b"response" | b"thinking" => {
-            content.json_text(value);
-        }
+        b"response" | b"thinking" => content.json_text(value),
         b"model" => content.json_model(value),
         b"done" if value.boolean() == Some(true) => content.end(),
-        b"done_reason" => {
-            content.json_finish(value);
-        }
+        b"done_reason" => content.json_finish(value),
         b"eval_count" => usage.output = value.figure(),
         b"prompt_eval_count" => usage.input = value.figure(),
         b"error" => {
@@ -67,9 +63,7 @@ fn tell(json: &[u8], content: &mut Content) {
 
 fn tell_message(message: &mut Cursor<'_>, content: &mut Content) {
     message.object(|key, value| match key {
-        b"content" | b"thinking" => {
-            content.json_text(value);
-        }
+        b"content" | b"thinking" => content.json_text(value),
         b"tool_calls" => {
             value.array(|call| {
                 call.at(&[b"function", b"arguments"], |arguments| content.json_arguments(arguments));

@@ -56,7 +56,7 @@ pub(super) fn chunk(
         b"choices" => {
             value.array(|choice| {
                 choice.object(|key, value| match key {
-                    b"finish_reason" if content.json_finish(value) => content.end(),
+                    b"finish_reason" => content.json_stop(value),
                     key if key == part => tell(value, content),
                     _ => {}
                 });
@@ -83,16 +83,12 @@ pub(super) fn message(message: &mut Cursor<'_>, content: &mut Content) {
     message.object(|key, value| match key {
         b"content" => parts(value, content, PART_DEPTH),
         b"reasoning_content" | b"reasoning" => tell_reasoning(value, &mut reasoning, content),
-        b"refusal" => {
-            content.json_text(value);
-        }
+        b"refusal" => content.json_text(value),
         b"tool_calls" => {
             value.array(|call| call.at(&[b"function", b"arguments"], |value| content.json_arguments(value)));
         }
         b"function_call" => value.at(&[b"arguments"], |value| content.json_arguments(value)),
-        b"audio" => value.at(&[b"transcript"], |value| {
-            content.json_text(value);
-        }),
+        b"audio" => value.at(&[b"transcript"], |value| content.json_text(value)),
         _ => {}
     });
 }
@@ -113,7 +109,8 @@ fn tell_reasoning<'a>(value: &mut Cursor<'a>, told: &mut Option<Quoted<'a>>, con
 /// Tells a string, or an array of typed parts, which may hold arrays of parts
 /// in turn, `depth` deep.
 fn parts(value: &mut Cursor<'_>, content: &mut Content, depth: u8) {
-    if content.json_text(value) || depth == 0 {
+    content.json_text(value);
+    if depth == 0 {
         return;
     }
     value.array(|part| {

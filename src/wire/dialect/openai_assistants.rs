@@ -67,9 +67,7 @@ fn tell_run(json: &[u8], content: &mut Content) {
         b"last_error" => {
             fault::tell(value, content);
         }
-        b"incomplete_details" => value.at(&[b"reason"], |reason| {
-            content.json_finish(reason);
-        }),
+        b"incomplete_details" => value.at(&[b"reason"], |reason| content.json_finish(reason)),
         _ => {}
     });
 }

@@ -26,17 +26,13 @@ impl Dialect for OpenAiResponses {
         }
         let kind = kind(event);
         fields(event.data, |key, value| match key {
-            b"delta" if kind.ends_with(b".delta") && kind != NOT_GENERATED => {
-                content.json_text(value);
-            }
+            b"delta" if kind.ends_with(b".delta") && kind != NOT_GENERATED => content.json_text(value),
             b"item" if kind == b"response.output_item.done" => {
                 let item = *value;
                 content.item(|content| tell_item(item, content));
             }
             b"response" => {
-                // Some vendors send all of it in the closing event, and nothing before.
-                let whole = is_closing(kind) && !content.has_text();
-                tell_response(value, content, whole);
+                tell_response(value, content, is_closing(kind));
             }
             b"error" => {
                 fault::tell(value, content);
@@ -92,21 +88,27 @@ fn is_closing(kind: &[u8]) -> bool {
     matches!(kind, b"response.completed" | b"response.incomplete")
 }
 
-fn tell_response(response: &mut Cursor<'_>, content: &mut Content, whole: bool) {
+fn tell_response(response: &mut Cursor<'_>, content: &mut Content, is_over: bool) {
+    // Some vendors send all of it in the closing event, and nothing before.
+    let whole = is_over && !content.has_text();
+    let mut reason = None;
+    let mut status = None;
     response.object(|key, value| match key {
         b"model" => content.json_model(value),
         b"output" if whole => {
             value.array(|item| tell_item(*item, content));
         }
         b"usage" => tell_usage(value, content),
-        b"incomplete_details" => value.at(&[b"reason"], |reason| {
-            content.json_finish(reason);
-        }),
+        b"status" => status = value.quoted().filter(|status| status.bytes() != b"failed"),
+        b"incomplete_details" => value.at(&[b"reason"], |value| reason = value.quoted()),
         b"error" => {
             fault::tell(value, content);
         }
         _ => {}
     });
+    if let (true, Some(reason)) = (is_over, reason.or(status)) {
+        content.with_text(reason, Content::finish);
+    }
 }
 
 /// Tells an item of the output whole.
@@ -122,9 +124,7 @@ fn tell_item(mut item: Cursor<'_>, content: &mut Content) {
             });
         }
         // Those of the provider's own tools are objects, which no model wrote.
-        b"arguments" | b"input" | b"code" => {
-            content.json_text(value);
-        }
+        b"arguments" | b"input" | b"code" => content.json_text(value),
         _ => {}
     });
 }

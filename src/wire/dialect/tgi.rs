@@ -75,9 +75,7 @@ fn tell_rest(json: &[u8], content: &mut Content) {
             let mut usage = Usage::default();
             value.object(|key, value| match key {
                 b"generated_tokens" => usage.output = value.figure(),
-                b"finish_reason" => {
-                    content.json_finish(value);
-                }
+                b"finish_reason" => content.json_finish(value),
                 _ => {}
             });
             content.usage(usage);

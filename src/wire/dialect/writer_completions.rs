@@ -24,9 +24,7 @@ impl Dialect for WriterCompletions {
     }
 
     fn event(&self, event: &Event<'_>, content: &mut Content) {
-        Cursor::new(event.data).at(&[b"value"], |value| {
-            content.json_text(value);
-        });
+        Cursor::new(event.data).at(&[b"value"], |value| content.json_text(value));
     }
 
     fn document(&self, _: &[u8], _: &mut Content) -> bool {
