@@ -88,7 +88,8 @@ mod decoder {
         }
 
         /// Decodes the next bytes and shows what they give; false if they are
-        /// corrupt, or give too much.
+        /// corrupt, or give too much. How much they give before that shows is up to
+        /// the codec.
         pub(in super::super) fn push(&mut self, chunk: &[u8], mut show: impl FnMut(&[u8])) -> bool {
             let Some(&first) = chunk.first() else { return true };
             let Self { codec, piece, member_ended } = self;
@@ -103,15 +104,15 @@ mod decoder {
                 }
                 let before = input.unwritten().len();
                 let mut output = WriteBuffer::new_initialized(piece);
-                let decoded = match before {
+                let outcome = match before {
                     0 => codec.flush(&mut output).map(|_| false),
                     _ => codec.decode(&mut input, &mut output),
                 };
-                let Ok(ended) = decoded else { return false };
-                *member_ended = ended;
-                is_full = output.has_no_spare_space() && !ended;
                 let decoded = output.written();
                 show(decoded);
+                let Ok(ended) = outcome else { return false };
+                *member_ended = ended;
+                is_full = output.has_no_spare_space() && !ended;
                 let is_stuck = decoded.is_empty() && before > 0 && input.unwritten().len() == before;
                 if decoded.len() > room || is_stuck {
                     return false;

@@ -48,6 +48,9 @@ impl Interpreter {
 
     /// Reads an event of a stream.
     pub(super) fn event(&mut self, event: &Event<'_>) {
+        if self.is_lost() {
+            return;
+        }
         self.events += 1;
         if let Some(error) = event.error {
             self.content.error(if error.is_empty() { "error" } else { error });
@@ -60,6 +63,9 @@ impl Interpreter {
 
     /// Reads an element of a JSON array, which is a document of its own.
     pub(super) fn element(&mut self, event: &Event<'_>) {
+        if self.is_lost() {
+            return;
+        }
         self.events += 1;
         if event.skipped {
             self.skip(event.name);
@@ -128,12 +134,9 @@ impl Interpreter {
         }
     }
 
-    /// Looks for the format, if it is not known yet and can still be found.
+    /// Looks for the format, if it is not known yet.
     fn seek(&mut self, find: impl FnOnce(&Dialects, &mut Content) -> Option<Arc<dyn Dialect>>) {
         let Format::Sought(dialects, count) = &mut self.format else { return };
-        if *count >= UNRECOGNISED_LIMIT {
-            return;
-        }
         *count += 1;
         if let Some(dialect) = find(dialects, &mut self.content) {
             self.format = Format::Known(dialect);

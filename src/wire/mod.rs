@@ -167,7 +167,8 @@ impl Reader {
     }
 
     /// Events that were framed so far, with content or without, read or
-    /// skipped. A document is one.
+    /// skipped. A document is one. In an opaque stream it stops at
+    /// [`UNRECOGNISED_LIMIT`].
     #[must_use]
     pub fn events_seen(&self) -> u64 {
         self.reading.interpreter.events()

@@ -1,0 +1,6 @@
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use tower_tps::wire::Gemini;
+
+fuzz_target!(|data: &[u8]| tower_tps_fuzz::dialect(Gemini, data));
