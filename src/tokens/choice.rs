@@ -35,6 +35,20 @@ impl Tokens {
         Self(Choice::Tokenizer(Box::new(tokenizer)))
     }
 
+    /// OpenAI's `o200k_base`, exactly: [`Bpe::o200k`](super::Bpe::o200k).
+    #[cfg(feature = "bpe")]
+    #[must_use]
+    pub fn o200k() -> Self {
+        Self::by(super::Bpe::o200k())
+    }
+
+    /// OpenAI's `cl100k_base`, exactly: [`Bpe::cl100k`](super::Bpe::cl100k).
+    #[cfg(feature = "bpe")]
+    #[must_use]
+    pub fn cl100k() -> Self {
+        Self::by(super::Bpe::cl100k())
+    }
+
     /// `usage`, `events`, or the tokenizer's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -1,9 +1,13 @@
 //! Counting tokens on text as it passes, and where a count comes from.
 
+#[cfg(feature = "bpe")]
+mod bpe;
 mod choice;
 
 use std::fmt::{self, Debug};
 
+#[cfg(feature = "bpe")]
+pub use self::bpe::Bpe;
 pub use self::choice::Tokens;
 
 /// A way to cut text into tokens.

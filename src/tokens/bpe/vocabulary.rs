@@ -1,0 +1,43 @@
+//! How many tokens a piece is.
+
+use std::collections::HashSet;
+
+use bpe::appendable_encoder::AppendableEncoder;
+use bpe::byte_pair_encoding::BytePairEncoding;
+use foldhash::fast::FixedState;
+
+/// The longest piece that is counted in a stream's own scratch space, in bytes.
+/// Longer ones are rare, and are counted in space that goes back at once.
+const LONGEST_IN_SCRATCH: usize = 256;
+
+/// The tokens of one encoding.
+pub(super) struct Vocabulary {
+    bpe: &'static BytePairEncoding,
+    /// Every token. A piece that is one needs no encoding. Nothing that a
+    /// stream says gets into it, so a fixed seed is no weakness.
+    tokens: HashSet<&'static [u8], FixedState>,
+}
+
+impl Vocabulary {
+    pub(super) fn new(bpe: &'static BytePairEncoding) -> Self {
+        let ids = 0..u32::try_from(bpe.num_tokens()).unwrap_or(u32::MAX);
+        Self { bpe, tokens: ids.map(|id| bpe.token_bytes(id)).collect() }
+    }
+
+    /// Space in which a stream's pieces are counted. Empty until it is needed.
+    pub(super) fn scratch(&self) -> AppendableEncoder<'static> {
+        AppendableEncoder::new(self.bpe)
+    }
+
+    pub(super) fn count(&self, piece: &[u8], scratch: &mut AppendableEncoder<'static>) -> u64 {
+        if self.tokens.contains(piece) {
+            1
+        } else if piece.len() <= LONGEST_IN_SCRATCH {
+            scratch.truncate(0);
+            scratch.extend(piece.iter().copied());
+            scratch.token_count() as u64
+        } else {
+            self.bpe.count(piece) as u64
+        }
+    }
+}
