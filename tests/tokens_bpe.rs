@@ -223,7 +223,7 @@ fn a_counter_starts_anew_after_the_end() {
 #[test]
 fn runs_below_the_bound_are_exact() {
     for unit in ["a", "A", " ", "\n", "'", "7", "-", "世", "\u{301}", "👍"] {
-        let text = unit.repeat(60_000 / unit.len());
+        let text = unit.repeat((64 * 1024) / unit.len());
         for (tokenizer, whole) in encodings() {
             assert_eq!(count(&tokenizer, [text.as_str()]), whole.count(text.as_str()) as u64, "{unit:?}");
         }
@@ -234,10 +234,10 @@ fn runs_below_the_bound_are_exact() {
 #[test]
 fn runs_beyond_the_bound_are_nearly_exact() {
     for unit in ["a", "A", " ", "-", "世"] {
-        let text = unit.repeat(1024 * 1024 / unit.len());
+        let text = unit.repeat(256 * 1024 / unit.len());
         for (tokenizer, whole) in encodings() {
             let (bounded, exact) = (count(&tokenizer, [text.as_str()]), whole.count(text.as_str()) as u64);
-            assert!(bounded.abs_diff(exact) <= 17, "{unit:?}: {bounded} for {exact}");
+            assert!(bounded.abs_diff(exact) <= 5, "{unit:?}: {bounded} for {exact}");
         }
     }
 }

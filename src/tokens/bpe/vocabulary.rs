@@ -7,8 +7,13 @@ use bpe::byte_pair_encoding::BytePairEncoding;
 use foldhash::fast::FixedState;
 
 /// The longest piece that is counted in a stream's own scratch space, in bytes.
-/// Longer ones are rare, and are counted in space that goes back at once.
-const LONGEST_IN_SCRATCH: usize = 256;
+/// Longer ones are rare, and take space of their own that goes back at once.
+const LONGEST_IN_SCRATCH: usize = 1024;
+
+/// The same for pieces that end in ASCII. The way of counting that needs no
+/// space of its own looks at every token that ends at a byte, and of blanks or
+/// dashes there are dozens.
+const LONGEST_ASCII_IN_SCRATCH: usize = 64;
 
 /// The tokens of one encoding.
 pub(super) struct Vocabulary {
@@ -32,7 +37,7 @@ impl Vocabulary {
     pub(super) fn count(&self, piece: &[u8], scratch: &mut AppendableEncoder<'static>) -> u64 {
         if self.tokens.contains(piece) {
             1
-        } else if piece.len() <= LONGEST_IN_SCRATCH {
+        } else if fits_in_scratch(piece) {
             scratch.truncate(0);
             scratch.extend(piece.iter().copied());
             scratch.token_count() as u64
@@ -40,4 +45,9 @@ impl Vocabulary {
             self.bpe.count(piece) as u64
         }
     }
+}
+
+fn fits_in_scratch(piece: &[u8]) -> bool {
+    let is_ascii = piece.last().is_some_and(u8::is_ascii);
+    piece.len() <= if is_ascii { LONGEST_ASCII_IN_SCRATCH } else { LONGEST_IN_SCRATCH }
 }
