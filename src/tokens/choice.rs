@@ -49,6 +49,16 @@ impl Tokens {
         Self::by(super::Bpe::cl100k())
     }
 
+    /// The tokenizer of a Hugging Face `tokenizer.json`; see [`Hf`](super::Hf).
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is no such tokenizer.
+    #[cfg(feature = "hf")]
+    pub fn hf(path: impl AsRef<std::path::Path>) -> Result<Self, super::HfError> {
+        super::Hf::load(path).map(Self::by)
+    }
+
     /// `usage`, `events`, or the tokenizer's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -10,10 +10,10 @@ use foldhash::fast::FixedState;
 /// Longer ones are rare, and take space of their own that goes back at once.
 const LONGEST_IN_SCRATCH: usize = 1024;
 
-/// The same for pieces that end in ASCII. The way of counting that needs no
-/// space of its own looks at every token that ends at a byte, and of blanks or
-/// dashes there are dozens.
-const LONGEST_ASCII_IN_SCRATCH: usize = 64;
+/// The most ASCII in such a piece. The way of counting that needs no space of
+/// its own looks at every token that ends at a byte, and of those that are all
+/// blanks or dashes there are dozens.
+const MOST_ASCII_IN_SCRATCH: usize = 64;
 
 /// The tokens of one encoding.
 pub(super) struct Vocabulary {
@@ -48,6 +48,7 @@ impl Vocabulary {
 }
 
 fn fits_in_scratch(piece: &[u8]) -> bool {
-    let is_ascii = piece.last().is_some_and(u8::is_ascii);
-    piece.len() <= if is_ascii { LONGEST_ASCII_IN_SCRATCH } else { LONGEST_IN_SCRATCH }
+    let ascii = || piece.iter().filter(|byte| byte.is_ascii()).count();
+    piece.len() <= MOST_ASCII_IN_SCRATCH
+        || piece.len() <= LONGEST_IN_SCRATCH && ascii() <= MOST_ASCII_IN_SCRATCH
 }
