@@ -4,6 +4,8 @@
 //!
 //! - `analysis`: from what was measured to figures, and from two runs to a verdict.
 //! - `sim`: the simulated engine, a real HTTP server on loopback.
+//! - `bpe`: the exact tokenizers `o200k_base` and `cl100k_base`.
+//! - `hf`: any tokenizer that comes as a Hugging Face `tokenizer.json`.
 //! - `cli`: the program `tps`, with `analysis` and `sim`.
 //!
 //! # How it is built

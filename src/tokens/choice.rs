@@ -35,6 +35,30 @@ impl Tokens {
         Self(Choice::Tokenizer(Box::new(tokenizer)))
     }
 
+    /// OpenAI's `o200k_base`, exactly: [`Bpe::o200k`](super::Bpe::o200k).
+    #[cfg(feature = "bpe")]
+    #[must_use]
+    pub fn o200k() -> Self {
+        Self::by(super::Bpe::o200k())
+    }
+
+    /// OpenAI's `cl100k_base`, exactly: [`Bpe::cl100k`](super::Bpe::cl100k).
+    #[cfg(feature = "bpe")]
+    #[must_use]
+    pub fn cl100k() -> Self {
+        Self::by(super::Bpe::cl100k())
+    }
+
+    /// The tokenizer of a Hugging Face `tokenizer.json`; see [`Hf`](super::Hf).
+    ///
+    /// # Errors
+    ///
+    /// If the file cannot be read, or is no such tokenizer.
+    #[cfg(feature = "hf")]
+    pub fn hf(path: impl AsRef<std::path::Path>) -> Result<Self, super::HfError> {
+        super::Hf::load(path).map(Self::by)
+    }
+
     /// `usage`, `events`, or the tokenizer's name.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -1,10 +1,18 @@
 //! Counting tokens on text as it passes, and where a count comes from.
 
+#[cfg(feature = "bpe")]
+mod bpe;
 mod choice;
+#[cfg(feature = "hf")]
+mod hf;
 
 use std::fmt::{self, Debug};
 
+#[cfg(feature = "bpe")]
+pub use self::bpe::Bpe;
 pub use self::choice::Tokens;
+#[cfg(feature = "hf")]
+pub use self::hf::{Hf, HfError};
 
 /// A way to cut text into tokens.
 pub trait Tokenizer: Send + Sync + Debug + 'static {
@@ -23,6 +31,12 @@ pub trait Counter: Send + Sync + Debug {
 
     /// Takes the end of the text, and tells how many tokens that leaves.
     fn finish(&mut self) -> u64;
+
+    /// Whether the count was given up. What was told before then counts for
+    /// nothing, and no more is asked of this counter.
+    fn is_lost(&self) -> bool {
+        false
+    }
 }
 
 /// Where a count of output tokens comes from, best first. Counts of different

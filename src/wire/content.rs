@@ -256,8 +256,8 @@ impl Content {
         usage.or(counted.filter(|_| any)).or(any.then_some((self.events, TokenSource::Events)))
     }
 
-    /// What the counter counted; absent without one, if it panicked, or if some
-    /// text could not be read.
+    /// What the counter counted; absent without one, if it gave up or panicked,
+    /// or if some text could not be read.
     #[must_use]
     pub fn counted(&self) -> Option<u64> {
         self.counted.filter(|_| !self.unread)
@@ -305,9 +305,9 @@ impl Content {
 
     fn count(&mut self, of: impl FnOnce(&mut dyn Counter) -> u64) {
         let Some(counter) = self.counter.as_deref_mut() else { return };
-        match catch_unwind(AssertUnwindSafe(|| of(counter))) {
-            Ok(tokens) => self.counted = self.counted.map(|sum| sum.saturating_add(tokens)),
-            Err(_) => {
+        match catch_unwind(AssertUnwindSafe(|| (of(counter), counter.is_lost()))) {
+            Ok((tokens, false)) => self.counted = self.counted.map(|sum| sum.saturating_add(tokens)),
+            Ok((_, true)) | Err(_) => {
                 self.counted = None;
                 self.drop_counter();
             }
