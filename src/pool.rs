@@ -42,8 +42,7 @@ pub struct Builder {
 struct Inner {
     name: Arc<str>,
     gate: Gate,
-    tokens: Tokens,
-    tokenizer_name: Arc<str>,
+    tokens: Arc<Tokens>,
     dialects: Dialects,
     event_limit: usize,
     observers: Arc<Observers>,
@@ -146,17 +145,10 @@ impl Pool {
 
     /// A reader for one response.
     pub(crate) fn reader(&self, status: StatusCode, headers: &HeaderMap) -> Reader {
-        let reader = Reader::new(status, headers)
+        Reader::new(status, headers)
             .with_dialects(self.inner.dialects.clone())
-            .with_event_limit(self.inner.event_limit);
-        match self.inner.tokens.counter() {
-            Some(counter) => reader.with_counter(counter),
-            None => reader,
-        }
-    }
-
-    pub(crate) fn tokenizer_name(&self) -> &Arc<str> {
-        &self.inner.tokenizer_name
+            .with_event_limit(self.inner.event_limit)
+            .with_tokens(&self.inner.tokens)
     }
 
     pub(crate) fn emitted(&self, tokens: u64) {
@@ -314,8 +306,7 @@ impl Builder {
             inner: Arc::new(Inner {
                 name: self.name,
                 gate: gate.build()?,
-                tokenizer_name: self.tokens.name().into(),
-                tokens: self.tokens,
+                tokens: Arc::new(self.tokens),
                 dialects: self.dialects,
                 event_limit: self.event_limit,
                 observers,
@@ -333,7 +324,7 @@ impl Builder {
             pool: inner.name.clone(),
             at: inner.gate.started_at(),
             cap: inner.gate.reading().counts.cap,
-            tokenizer: inner.tokenizer_name.clone(),
+            tokenizer: inner.tokens.name().into(),
             sample_interval: inner.sample_interval,
         };
         inner.observers.tell(|observer| observer.start(&start));

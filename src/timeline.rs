@@ -73,6 +73,13 @@ impl Timeline {
         self.fullest_chunk_tokens = self.fullest_chunk_tokens.max(tokens);
     }
 
+    /// Corrects the tokens of frames that were counted after they had passed:
+    /// of the first one with content, and of the fullest.
+    pub(crate) fn recount(&mut self, first: Option<u64>, fullest: u64) {
+        self.first_chunk_tokens = first.unwrap_or(self.first_chunk_tokens);
+        self.fullest_chunk_tokens = self.fullest_chunk_tokens.max(fullest);
+    }
+
     /// The wait for a slot: `admitted_at - queued_at`. Absent if never admitted.
     #[must_use]
     pub fn t_queue(&self) -> Option<Duration> {

@@ -19,6 +19,7 @@ use crate::outcome::{Outcome, Phase};
 use crate::pool::Pool;
 use crate::record::{Generated, RequestRecord};
 use crate::timeline::Timeline;
+use crate::tokens::later;
 use crate::wire::{Progress, Reader};
 
 /// The most slices of one frame that are looked at.
@@ -210,9 +211,9 @@ impl Flight {
     fn finish_reading(&mut self, clean: bool) {
         let Some(reader) = &mut self.reader else { return };
         if !clean {
-            return reader.cut();
+            return reader.break_off();
         }
-        let read = reader.finish();
+        let read = reader.end();
         if let Some(at) = self.last_chunk_at {
             self.generated(at, read);
         }
@@ -267,7 +268,7 @@ impl Flight {
     ) {
         self.timeline.released_at = Some(departure.at);
         let request_id = self.request_id.take();
-        self.pool.ended(RequestRecord {
+        let record = RequestRecord {
             pool: self.pool.name().clone(),
             span_id: format!("{:016x}", fastrand::u64(1..)).into(),
             trace_id: self.trace_id.take(),
@@ -280,10 +281,31 @@ impl Flight {
             retries: self.retries.take(),
             timeline: self.timeline,
             response_bytes: self.response_bytes,
-            generated: self.reader.as_ref().map(|reader| generated(reader, &self.pool)),
+            generated: None,
             counts: departure.counts,
-        });
+        };
+        let pool = self.pool.clone();
+        match self.reader.take() {
+            None => pool.ended(record),
+            Some(reader) if !reader.is_uncounted() => tell(&pool, &reader, record),
+            Some(mut reader) => later(Box::new(move |is_time| {
+                if is_time {
+                    pool.emitted(reader.count_rest().tokens);
+                } else {
+                    reader.give_up_count();
+                }
+                tell(&pool, &reader, record);
+            })),
+        }
     }
+}
+
+/// Completes a record by what the response was found to carry, and lets it go.
+fn tell(pool: &Pool, reader: &Reader, mut record: RequestRecord) {
+    let late = reader.content().counting().late();
+    record.timeline.recount(late.first, late.fullest);
+    record.generated = Some(generated(reader, pool));
+    pool.ended(record);
 }
 
 /// Shows a frame's data to the reader without taking any of it.
@@ -311,17 +333,18 @@ fn read(reader: &mut Reader, data: &impl Buf) -> Progress {
 fn generated(reader: &Reader, pool: &Pool) -> Generated {
     let content = reader.content();
     let usage = content.usage_seen();
+    let (tokens, chosen) = (pool.tokens(), content.counting().chosen());
     Generated {
         format: reader.format(),
         streamed: reader.streamed(),
         model: content.model_name().map(Into::into),
         finish_reason: content.finish_reason().map(Into::into),
-        output_tokens: content.output_tokens().filter(|(_, source)| pool.tokens().admits(*source)),
+        output_tokens: content.output_tokens().filter(|(_, source)| tokens.admits(chosen, *source)),
         usage_output_tokens: usage.normalised_output(),
         input_tokens: usage.input.map(u64::from),
         reasoning_tokens: usage.reasoning.map(u64::from),
         counted_tokens: content.counted(),
-        tokenizer: pool.tokenizer_name().clone(),
+        tokenizer: tokens.name_of(chosen),
         content_events: content.content_events(),
         skipped_events: reader.skipped(),
     }

@@ -1,38 +1,59 @@
 //! A pool's choice of how tokens are counted.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::{Counter, TokenSource, Tokenizer};
 
 /// How a pool counts tokens. The provider's own final figure always comes
 /// first; the choice is what stands in where it is missing.
+///
+/// What fits one model does not fit another, so there can be
+/// [exceptions by model](Self::for_models); the record says which was used.
 #[derive(Debug)]
-pub struct Tokens(Choice);
+pub struct Tokens {
+    /// The default, and then the exceptions, the longest prefix first.
+    choices: Vec<Choice>,
+}
+
+/// Which of its choices a pool uses for one stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Chosen(u16);
 
 #[derive(Debug)]
-enum Choice {
+struct Choice {
+    prefix: Box<str>,
+    name: Arc<str>,
+    by: By,
+}
+
+#[derive(Debug)]
+enum By {
     Usage,
     Events,
     Tokenizer(Box<dyn Tokenizer>),
 }
 
+// === impl Tokens ===
+
 impl Tokens {
     /// Nothing stands in: without usage, tokens are unknown.
     #[must_use]
     pub fn usage() -> Self {
-        Self(Choice::Usage)
+        Self::default_is(TokenSource::Usage.as_str(), By::Usage)
     }
 
     /// One token for each event that carried content.
     #[must_use]
     pub fn events() -> Self {
-        Self(Choice::Events)
+        Self::default_is(TokenSource::Events.as_str(), By::Events)
     }
 
     /// A tokenizer counts the text as it passes; should it fail, events stand in.
     #[must_use]
     pub fn by(tokenizer: impl Tokenizer) -> Self {
-        Self(Choice::Tokenizer(Box::new(tokenizer)))
+        let name = tokenizer.name().to_owned();
+        Self::default_is(&name, By::Tokenizer(Box::new(tokenizer)))
     }
 
     /// OpenAI's `o200k_base`, exactly: [`Bpe::o200k`](super::Bpe::o200k).
@@ -59,26 +80,79 @@ impl Tokens {
         super::Hf::load(path).map(Self::by)
     }
 
-    /// `usage`, `events`, or the tokenizer's name.
+    /// Counts with this tokenizer what comes of models whose name begins with
+    /// `prefix`, as the response names them, or what follows the last `/` of it.
+    /// The longest prefix that fits wins. A response that has named no model by
+    /// its first event with content is counted by the default.
+    ///
+    /// ```
+    /// # #[cfg(feature = "bpe")] {
+    /// use tower_tps::tokens::{Bpe, Tokens};
+    ///
+    /// let tokens = Tokens::events()
+    ///     .for_models("gpt-", Bpe::o200k())
+    ///     .for_models("gpt-4-", Bpe::cl100k())
+    ///     .for_models("gpt-3.5-", Bpe::cl100k());
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn for_models(mut self, prefix: &str, tokenizer: impl Tokenizer) -> Self {
+        let name = tokenizer.name().into();
+        let by = By::Tokenizer(Box::new(tokenizer));
+        self.choices.push(Choice { prefix: prefix.into(), name, by });
+        if let Some(exceptions) = self.choices.get_mut(1..) {
+            exceptions.sort_by_key(|choice| std::cmp::Reverse(choice.prefix.len()));
+        }
+        self
+    }
+
+    /// What the default is: `usage`, `events`, or the tokenizer's name.
     #[must_use]
     pub fn name(&self) -> &str {
-        match &self.0 {
-            Choice::Usage => TokenSource::Usage.as_str(),
-            Choice::Events => TokenSource::Events.as_str(),
-            Choice::Tokenizer(tokenizer) => tokenizer.name(),
-        }
+        self.choice(Chosen::default()).map_or("", |choice| &choice.name)
+    }
+
+    /// Whether the choice depends on the model.
+    pub(crate) fn depends_on_model(&self) -> bool {
+        self.choices.len() > 1
+    }
+
+    /// The choice for a stream of this model, if it is named.
+    pub(crate) fn choose(&self, model: Option<&str>) -> Chosen {
+        let fits = |model: &str, prefix: &str| {
+            let last = model.rsplit('/').next().unwrap_or(model);
+            model.starts_with(prefix) || last.starts_with(prefix)
+        };
+        let found = model
+            .and_then(|model| self.choices.iter().skip(1).position(|choice| fits(model, &choice.prefix)));
+        let found = found.and_then(|index| u16::try_from(index + 1).ok());
+        found.map_or_else(Chosen::default, Chosen)
+    }
+
+    /// The name of a choice, for the record.
+    pub(crate) fn name_of(&self, chosen: Chosen) -> Arc<str> {
+        self.choice(chosen).map_or_else(|| "".into(), |choice| choice.name.clone())
     }
 
     /// A counter for one stream; none without a tokenizer, or from one that panics.
-    pub(crate) fn counter(&self) -> Option<Box<dyn Counter>> {
-        match &self.0 {
-            Choice::Tokenizer(tokenizer) => catch_unwind(AssertUnwindSafe(|| tokenizer.counter())).ok(),
-            Choice::Usage | Choice::Events => None,
+    pub(crate) fn counter(&self, chosen: Chosen) -> Option<Box<dyn Counter>> {
+        match &self.choice(chosen)?.by {
+            By::Tokenizer(tokenizer) => catch_unwind(AssertUnwindSafe(|| tokenizer.counter())).ok(),
+            By::Usage | By::Events => None,
         }
     }
 
     /// Whether a figure of this source may stand.
-    pub(crate) fn admits(&self, source: TokenSource) -> bool {
-        source == TokenSource::Usage || !matches!(self.0, Choice::Usage)
+    pub(crate) fn admits(&self, chosen: Chosen, source: TokenSource) -> bool {
+        let is_usage_alone = self.choice(chosen).is_some_and(|choice| matches!(choice.by, By::Usage));
+        source == TokenSource::Usage || !is_usage_alone
+    }
+
+    fn default_is(name: &str, by: By) -> Self {
+        Self { choices: vec![Choice { prefix: "".into(), name: name.into(), by }] }
+    }
+
+    fn choice(&self, Chosen(index): Chosen) -> Option<&Choice> {
+        self.choices.get(usize::from(index))
     }
 }

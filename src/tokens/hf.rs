@@ -16,8 +16,8 @@ const LONGEST_TEXT: usize = 1024 * 1024;
 ///
 /// Such a file can hold any normaliser and any model, and none of them says
 /// what is certain before the text has ended. So a stream's text is kept, and
-/// counted at the end, within the poll that ends it: some milliseconds for a
-/// long answer. Until then no tokens are told.
+/// counted at the end, off the poll that ends it where it is long. Until then
+/// no tokens are told.
 #[derive(Clone)]
 pub struct Hf {
     name: Arc<str>,
@@ -102,6 +102,10 @@ impl Counter for HfCounter {
                 0
             }
         }
+    }
+
+    fn pending(&self) -> usize {
+        self.text.len()
     }
 
     fn is_lost(&self) -> bool {

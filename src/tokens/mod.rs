@@ -3,16 +3,20 @@
 #[cfg(feature = "bpe")]
 mod bpe;
 mod choice;
+mod counting;
 #[cfg(feature = "hf")]
 mod hf;
+mod later;
 
 use std::fmt::{self, Debug};
 
 #[cfg(feature = "bpe")]
 pub use self::bpe::Bpe;
 pub use self::choice::Tokens;
+pub(crate) use self::counting::Counting;
 #[cfg(feature = "hf")]
 pub use self::hf::{Hf, HfError};
+pub(crate) use self::later::later;
 
 /// A way to cut text into tokens.
 pub trait Tokenizer: Send + Sync + Debug + 'static {
@@ -31,6 +35,13 @@ pub trait Counter: Send + Sync + Debug {
 
     /// Takes the end of the text, and tells how many tokens that leaves.
     fn finish(&mut self) -> u64;
+
+    /// How many bytes of text are taken and not counted yet, so that a later
+    /// call has to count them. Where that is much, no call is made from within
+    /// a poll.
+    fn pending(&self) -> usize {
+        0
+    }
 
     /// Whether the count was given up. What was told before then counts for
     /// nothing, and no more is asked of this counter.

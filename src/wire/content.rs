@@ -1,10 +1,8 @@
 //! What was generated: the sum of one response, whatever dialect it came in.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
 use super::Usage;
 use super::json::{Cursor, Quoted};
-use crate::tokens::{Counter, TokenSource};
+use crate::tokens::{Counter, Counting, TokenSource};
 
 /// What some bytes completed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -34,8 +32,7 @@ pub struct Content {
     event: Told,
     item_has_text: bool,
     unread: bool,
-    counter: Option<Box<dyn Counter>>,
-    counted: Option<u64>,
+    counting: Counting,
     reported: Progress,
     scratch: String,
 }
@@ -61,8 +58,11 @@ impl Content {
     /// A counter that panics loses its count and nothing else.
     #[must_use]
     pub fn new(counter: Option<Box<dyn Counter>>) -> Self {
-        let counted = counter.as_ref().map(|_| 0);
-        Self { counter, counted, ..Self::default() }
+        Self::counted_by(Counting::by(counter))
+    }
+
+    pub(crate) fn counted_by(counting: Counting) -> Self {
+        Self { counting, ..Self::default() }
     }
 
     // What a dialect calls.
@@ -208,13 +208,14 @@ impl Content {
         }
         self.event.has_text = true;
         self.item_has_text = true;
-        self.count(|counter| counter.push(text));
+        self.counting.push(text);
     }
 
     /// An event, or a document, is over: if it carried content, it counts.
     pub fn close_event(&mut self) {
         let told = std::mem::take(&mut self.event);
         self.events += u64::from(told.has_text);
+        self.counting.event_is_over(self.model.as_deref());
         if told.usage {
             self.usage_covers = self.events;
         }
@@ -222,16 +223,44 @@ impl Content {
 
     /// The text is over: the counter gives what it held back.
     pub fn close(&mut self) {
-        self.count(|counter| counter.finish());
-        self.drop_counter();
+        if !self.close_in_poll() {
+            self.close_late();
+        }
     }
 
-    /// What was completed since this was asked last.
+    /// [`close`](Self::close) from within a poll; false if there is more to
+    /// count than may be counted there.
+    pub(crate) fn close_in_poll(&mut self) -> bool {
+        self.end_frame();
+        self.counting.finish()
+    }
+
+    /// Counts what [`close_in_poll`](Self::close_in_poll) has left.
+    pub(crate) fn close_late(&mut self) {
+        self.counting.finish_late();
+    }
+
+    /// The count, what becomes of it, and how it was chosen.
+    pub(crate) fn counting(&self) -> &Counting {
+        &self.counting
+    }
+
+    /// No more is counted, and what was counts for nothing.
+    pub(crate) fn give_up_count(&mut self) {
+        self.counting.give_up();
+    }
+
+    /// What was completed since this was asked last: to be asked once a frame.
     pub fn progress(&mut self) -> Progress {
-        let tokens = self.counted.unwrap_or(self.events);
+        self.end_frame();
+        let tokens = self.counting.sum().unwrap_or(self.events);
         let before = self.reported;
         self.reported = Progress { events: self.events, tokens };
         Progress { events: self.events - before.events, tokens: tokens.saturating_sub(before.tokens) }
+    }
+
+    fn end_frame(&mut self) {
+        self.counting.frame_is_over(self.reported.events == 0);
     }
 
     // What came of it.
@@ -260,7 +289,7 @@ impl Content {
     /// or if some text could not be read.
     #[must_use]
     pub fn counted(&self) -> Option<u64> {
-        self.counted.filter(|_| !self.unread)
+        self.counting.sum().filter(|_| !self.unread)
     }
 
     /// Events that carried generated content. A document is one.
@@ -301,22 +330,5 @@ impl Content {
     /// Whether the present event has told any content.
     pub(crate) fn event_has_text(&self) -> bool {
         self.event.has_text
-    }
-
-    fn count(&mut self, of: impl FnOnce(&mut dyn Counter) -> u64) {
-        let Some(counter) = self.counter.as_deref_mut() else { return };
-        match catch_unwind(AssertUnwindSafe(|| (of(counter), counter.is_lost()))) {
-            Ok((tokens, false)) => self.counted = self.counted.map(|sum| sum.saturating_add(tokens)),
-            Ok((_, true)) | Err(_) => {
-                self.counted = None;
-                self.drop_counter();
-            }
-        }
-    }
-
-    fn drop_counter(&mut self) {
-        let counter = self.counter.take();
-        // What a counter's drop has to say is nobody's concern here either.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(counter)));
     }
 }

@@ -15,6 +15,8 @@ mod reading;
 mod template;
 mod usage;
 
+use std::sync::Arc;
+
 use http::{HeaderMap, StatusCode};
 
 pub use self::content::{Content, Progress};
@@ -32,7 +34,7 @@ pub use self::reading::DOCUMENT_LIMIT;
 use self::reading::Reading;
 pub use self::usage::Usage;
 use crate::outcome::Outcome;
-use crate::tokens::Counter;
+use crate::tokens::{Counter, Counting, Tokens};
 
 const OPAQUE: &str = "opaque";
 const UNMEASURABLE: &str = "unmeasurable";
@@ -47,6 +49,8 @@ pub struct Reader {
     /// Bytes passed that could not be seen.
     lost: bool,
     finished: bool,
+    /// The text has ended, and its count has not.
+    uncounted: bool,
 }
 
 // === impl Reader ===
@@ -67,6 +71,7 @@ impl Reader {
             streamed: kind.is_stream(),
             reading: Reading::new(kind),
             finished: false,
+            uncounted: false,
         }
     }
 
@@ -75,6 +80,12 @@ impl Reader {
     #[must_use]
     pub fn with_counter(mut self, counter: Box<dyn Counter>) -> Self {
         self.reading.interpreter.content = Content::new(Some(counter));
+        self
+    }
+
+    /// Counts as a pool has chosen. To be called before any bytes are pushed.
+    pub(crate) fn with_tokens(mut self, tokens: &Arc<Tokens>) -> Self {
+        self.reading.interpreter.content = Content::counted_by(Counting::of(tokens));
         self
     }
 
@@ -115,23 +126,59 @@ impl Reader {
 
     /// Takes the clean end of the body, and tells what it completed: the last
     /// event, the document, the tokens held back. It belongs to the last frame.
+    ///
+    /// The tokens of a long text are counted here to the end, however long that
+    /// takes.
     pub fn finish(&mut self) -> Progress {
-        if std::mem::replace(&mut self.finished, true) {
-            return Progress::default();
-        }
-        if !self.lost {
-            self.reading.finish();
-        }
-        self.reading.interpreter.content.close();
-        self.reading.interpreter.content.progress()
+        let read = self.end();
+        let counted = self.count_rest();
+        Progress { events: read.events, tokens: read.tokens + counted.tokens }
     }
 
     /// Takes the news that the body was cut off: what is unfinished stays so,
     /// and only the counter gives what it held back.
     pub fn cut(&mut self) {
+        self.break_off();
+        let _ = self.count_rest();
+    }
+
+    /// [`finish`](Self::finish) from within a poll: a count that would take too
+    /// long stays open.
+    pub(crate) fn end(&mut self) -> Progress {
         if !std::mem::replace(&mut self.finished, true) {
-            self.reading.interpreter.content.close();
+            if !self.lost {
+                self.reading.finish();
+            }
+            self.uncounted = !self.reading.interpreter.content.close_in_poll();
         }
+        self.reading.interpreter.content.progress()
+    }
+
+    /// [`cut`](Self::cut) from within a poll, likewise.
+    pub(crate) fn break_off(&mut self) {
+        if !std::mem::replace(&mut self.finished, true) {
+            self.uncounted = !self.reading.interpreter.content.close_in_poll();
+        }
+    }
+
+    /// Whether the count is still open.
+    pub(crate) fn is_uncounted(&self) -> bool {
+        self.uncounted
+    }
+
+    /// Counts what was left open.
+    pub(crate) fn count_rest(&mut self) -> Progress {
+        let content = &mut self.reading.interpreter.content;
+        if std::mem::take(&mut self.uncounted) {
+            content.close_late();
+        }
+        content.progress()
+    }
+
+    /// Leaves open what was left open: the count is lost.
+    pub(crate) fn give_up_count(&mut self) {
+        self.uncounted = false;
+        self.reading.interpreter.content.give_up_count();
     }
 
     /// Takes the news that bytes passed which could not be seen: what follows

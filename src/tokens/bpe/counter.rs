@@ -29,6 +29,10 @@ impl Counter for BpeCounter {
         tokens
     }
 
+    fn pending(&self) -> usize {
+        self.split.pending()
+    }
+
     fn finish(&mut self) -> u64 {
         let mut tokens = 0;
         let Encoding { automaton, vocabulary, .. } = self.encoding;

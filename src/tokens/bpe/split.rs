@@ -46,6 +46,11 @@ impl Split {
         }
     }
 
+    /// The bytes of the piece under way, and what has come behind it.
+    pub(super) fn pending(&self) -> usize {
+        self.text.len()
+    }
+
     /// Takes more text, and hands out the pieces that became certain.
     pub(super) fn push(&mut self, automaton: &Automaton, text: &str, mut piece: impl FnMut(&[u8])) {
         for gulp in text.as_bytes().chunks(GULP) {
