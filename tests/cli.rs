@@ -99,7 +99,19 @@ fn bad_input_is_one_line() {
         ("frob", "frob", "--help"),
         ("proxy --upstream sim --cap 2 --queue-timeout 5", "'5'", "give a time such as 30s"),
         ("proxy --upstream sim --cap 2 --queue-timeout 0s", "'0s'", "give a time such as 30s"),
-        ("proxy --upstream sim --cap 2 --tokenizer x", "'x'", "usage, events"),
+        ("proxy --upstream sim --cap 2 --tokenizer x", "'x'", "give usage, events, o200k"),
+        ("proxy --upstream sim --cap 2 --tokenizer =o200k", "'=o200k'", "give PREFIX=NAME"),
+        ("proxy --upstream sim --cap 2 --tokenizer a=usage", "'a=usage'", "give o200k, cl100k or a file"),
+        (
+            "proxy --upstream sim --cap 2 --listen 127.0.0.1:0 --admin 127.0.0.1:0 --tokenizer /nowhere/tokenizer.json",
+            "--tokenizer /nowhere/tokenizer.json: No such file",
+            "give a Hugging Face tokenizer.json",
+        ),
+        (
+            "proxy --upstream sim --cap 2 --listen 127.0.0.1:0 --admin 127.0.0.1:0 --tokenizer usage --tokenizer events",
+            "--tokenizer: there can be one default",
+            "give PREFIX=NAME",
+        ),
         (
             "proxy --upstream sim --cap 2 --listen 127.0.0.1:0 --admin 127.0.0.1:0 --log /nowhere/x.jsonl",
             "--log /nowhere/x.jsonl",

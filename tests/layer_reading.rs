@@ -348,3 +348,111 @@ async fn documents_that_are_not() {
         assert_eq!((record.outcome, record.generated.unwrap().format), (outcome, Some(format)), "{body}");
     }
 }
+
+/// A body in an encoding is read on a copy: its bytes pass as they came.
+#[cfg(feature = "decompress")]
+#[tokio::test(start_paused = true)]
+async fn an_encoded_body() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/conformance/encoded/gzip-flushed.sse.gz");
+    let bytes = std::fs::read(path).unwrap();
+    let frames = bytes.chunks(40).map(|frame| (10, Bytes::copy_from_slice(frame))).collect();
+    let (pool, records) = pool();
+    let response = Response::builder()
+        .header("content-type", "text/event-stream")
+        .header("content-encoding", "gzip")
+        .body(script(frames))
+        .unwrap();
+    let response = Arc::new(Mutex::new(Some(response)));
+    let upstream = service_fn(move |_: Request<()>| {
+        let response = response.lock().unwrap().take().expect("called once");
+        async { Ok::<_, Infallible>(response) }
+    });
+    let response = pool.layer().layer(upstream).oneshot(Request::new(())).await.unwrap();
+    let passed = response.into_body().collect().await.unwrap().to_bytes();
+    assert_eq!(passed, bytes);
+
+    let record = records.0.lock().unwrap().remove(0);
+    assert_eq!((record.outcome, record.response_bytes), (Outcome::Completed, bytes.len() as u64));
+    assert!(millis(record.timeline.t_stream()) > 0, "its events were seen as they came");
+    let generated = record.generated.unwrap();
+    assert_eq!(generated.format, Some("openai-chat"));
+    assert!(matches!(generated.output_tokens, Some((_, TokenSource::Usage))));
+}
+
+/// Counts bytes.
+#[derive(Debug)]
+struct BytesOf(&'static str);
+
+#[derive(Debug)]
+struct ByteCounter;
+
+impl Tokenizer for BytesOf {
+    fn name(&self) -> &str {
+        self.0
+    }
+
+    fn counter(&self) -> Box<dyn Counter> {
+        Box::new(ByteCounter)
+    }
+}
+
+impl Counter for ByteCounter {
+    fn push(&mut self, text: &str) -> u64 {
+        text.len() as u64
+    }
+
+    fn finish(&mut self) -> u64 {
+        0
+    }
+}
+
+/// Each model has its tokenizer, by the longest prefix of its name, and the
+/// record says which; without a name, or with another, the default counts.
+#[tokio::test(start_paused = true)]
+async fn a_tokenizer_for_each_model() {
+    let tokens =
+        || Tokens::events().for_models("gpt-", BytesOf("gpt")).for_models("gpt-4-", BytesOf("gpt-4"));
+    for (model, tokenizer, source) in [
+        ("\"model\":\"gpt-5\",", "gpt", TokenSource::Tokenizer),
+        ("\"model\":\"gpt-4-turbo\",", "gpt-4", TokenSource::Tokenizer),
+        ("\"model\":\"openai/gpt-4-turbo\",", "gpt-4", TokenSource::Tokenizer),
+        ("\"model\":\"llama\",", "events", TokenSource::Events),
+        ("", "events", TokenSource::Events),
+    ] {
+        let records = Records::default();
+        let pool = Pool::builder("test").tokenizer(tokens()).observer(records.clone()).build().unwrap();
+        let chunk =
+            format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"abc\"}}}}],{model}\"id\":\"1\"}}\n\n");
+        let frames = vec![(1, Bytes::from(chunk.clone())), (1, Bytes::from(chunk)), (1, DONE.into())];
+        respond(&pool, "text/event-stream", script(frames)).await.collect().await.unwrap();
+        let record = records.0.lock().unwrap().remove(0);
+        let generated = record.generated.unwrap();
+        let tokens = if source == TokenSource::Events { 2 } else { 6 };
+        assert_eq!(&*generated.tokenizer, tokenizer, "{model}");
+        assert_eq!(generated.output_tokens, Some((tokens, source)), "{model}");
+        assert_eq!(record.timeline.first_chunk_tokens(), Some(tokens / 2), "{model}");
+    }
+}
+
+/// A stream that was buffered on its way has more text in a frame than a poll
+/// may count: its record comes when it is counted, and every figure is right.
+#[tokio::test]
+async fn a_long_text_is_counted_off_the_poll() {
+    let records = Records::default();
+    let tokens = Tokens::by(BytesOf("bytes"));
+    let pool = Pool::builder("test").tokenizer(tokens).observer(records.clone()).build().unwrap();
+    let chunk = |length: usize| {
+        let text = "x".repeat(length);
+        Bytes::from(format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"))
+    };
+    let frames = vec![(1, chunk(40_000)), (1, chunk(10)), (1, DONE.into())];
+    respond(&pool, "text/event-stream", script(frames)).await.collect().await.unwrap();
+    while !pool.is_settled() {
+        tokio::task::yield_now().await;
+    }
+    let record = records.0.lock().unwrap().remove(0);
+    assert_eq!(record.output_tokens(), Some(40_010));
+    assert_eq!(record.timeline.first_chunk_tokens(), Some(40_000));
+    assert_eq!(record.timeline.burst(40_010), Some(40_000.0 / 40_010.0));
+    assert_eq!(pool.sample().emitted_tokens, 40_010);
+}

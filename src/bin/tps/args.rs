@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Parser, Subcommand, value_parser};
 use http::Uri;
 use tower_tps::gate::Gate;
+
+use crate::tokenizers::TokenizerArg;
 
 /// How fast an LLM service really streams tokens, and how much capacity stood
 /// idle while work was waiting.
@@ -55,6 +57,7 @@ pub(crate) struct DemoArgs {
 Examples:
   tps proxy --upstream http://127.0.0.1:8000 --cap 8 --log run.jsonl
   tps proxy --upstream sim --cap 4 --listen 127.0.0.1:8080
+  tps proxy --upstream http://127.0.0.1:8000 --cap 8 --tokenizer events --tokenizer gpt-=o200k
   curl -X PUT -d '{\"cap\": 16}' http://127.0.0.1:9090/cap
   curl http://127.0.0.1:9090/metrics")]
 pub(crate) struct ProxyArgs {
@@ -85,9 +88,11 @@ pub(crate) struct ProxyArgs {
     /// How often the pool's state is logged and published
     #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
     pub(crate) sample_interval: Duration,
-    /// How tokens are counted where the response has no usage
-    #[arg(long, value_enum, default_value = "events")]
-    pub(crate) tokenizer: TokenizerArg,
+    /// How tokens are counted where the response has no usage: not at all (`usage`), one for each
+    /// event with content (`events`), or by a tokenizer. With PREFIX= it is for the models whose
+    /// names begin so, and may be given again [default: events]
+    #[arg(long, value_name = "[PREFIX=]usage|events|o200k|cl100k|FILE.json")]
+    pub(crate) tokenizer: Vec<TokenizerArg>,
     /// How long streams under way may go on after SIGTERM
     #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
     pub(crate) drain_timeout: Duration,
@@ -98,15 +103,6 @@ pub(crate) struct ProxyArgs {
 pub(crate) enum Upstream {
     Sim,
     Url(Uri),
-}
-
-/// How tokens are counted.
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum TokenizerArg {
-    /// By usage alone
-    Usage,
-    /// One for each event with content
-    Events,
 }
 
 /// Reads the command line. An error is one line, and exit code 2; help is no error.

@@ -6,6 +6,7 @@ mod demo;
 mod failure;
 mod proxy;
 mod status;
+mod tokenizers;
 
 use std::process::ExitCode;
 

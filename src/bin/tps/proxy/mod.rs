@@ -14,12 +14,12 @@ use tower_layer::Layer;
 use tower_tps::Pool;
 use tower_tps::observe::{Dropped, RunLog};
 use tower_tps::sim::Engine;
-use tower_tps::tokens::Tokens;
 
 use self::admin::Admin;
 use self::forward::Forward;
-use crate::args::{ProxyArgs, TokenizerArg, Upstream};
+use crate::args::{ProxyArgs, Upstream};
 use crate::failure::Failure;
+use crate::tokenizers;
 
 /// How long what was cut off may take to end.
 const SETTLING: Duration = Duration::from_secs(1);
@@ -108,10 +108,7 @@ async fn close(pool: Pool, signals: &mut Signals) -> Result<(), Failure> {
 
 /// The pool, and the count of what its log has lost, if it has one.
 fn pool(args: &ProxyArgs) -> Result<(Pool, Option<Dropped>), Failure> {
-    let tokens = match args.tokenizer {
-        TokenizerArg::Usage => Tokens::usage(),
-        TokenizerArg::Events => Tokens::events(),
-    };
+    let tokens = tokenizers::load(&args.tokenizer)?;
     let mut builder =
         Pool::builder("proxy").cap(args.cap).sample_interval(args.sample_interval).tokenizer(tokens);
     if let Some(waiting) = args.max_queue {
