@@ -3,10 +3,11 @@
 //! # Optional features
 //!
 //! - `analysis`: from what was measured to figures, and from two runs to a verdict.
+//! - `decompress`: bodies whose `content-encoding` is gzip, deflate, br or zstd.
 //! - `sim`: the simulated engine, a real HTTP server on loopback.
 //! - `bpe`: the exact tokenizers `o200k_base` and `cl100k_base`.
 //! - `hf`: any tokenizer that comes as a Hugging Face `tokenizer.json`.
-//! - `cli`: the program `tps`, with `analysis` and `sim`.
+//! - `cli`: the program `tps`, with all of these.
 //!
 //! # How it is built
 //!
@@ -16,25 +17,28 @@
 //! - [`clock`]: instants, and the one anchor to wall time.
 //! - [`outcome`], [`timeline`]: how requests end; the instants and the arithmetic on them. Pure.
 //! - [`gate`]: the semaphore with books, its slots, the backlog, the gap meter. No HTTP.
-//! - [`tokens`]: counting tokens on text as it passes, and where a count comes from.
-//! - [`wire`]: framing, and one file per dialect: from bytes to what was generated.
+//! - [`tokens`]: counting tokens on text as it passes, by which tokenizer, how much of it in one
+//!   poll, and where a count comes from.
+//! - [`wire`]: from bytes to what was generated. Inside, in this order: the kind of body and its
+//!   encoding from the headers; framing; the interpreter, which finds the format; one file per
+//!   dialect; and the content, to which they tell what they read.
 //! - [`record`], [`observe`]: what is kept of one request, and who hears of it.
 //! - [`pool`]: the handle that ties the gate and the observers together.
 //! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
 //!   under way. The only room that knows Tower, but for the next.
 //! - [`ensure_usage`]: beside it, a layer of its own that has streams tell their usage. The only
 //!   room that changes bytes, and only where you put it. It knows only [`wire`].
-//! - `analysis`: from what was measured to figures, and from two runs to a verdict.
 //! - `analysis`: runs, their figures, and the verdict on a change.
 //! - `sim`: the simulated engine, a real HTTP server to measure against. Knows only [`clock`].
 //!
 //! One walk: `ResponseBody::poll_frame` borrows the frame that the upstream's
 //! body gave and shows its data to the flight. The flight reads the clock once,
 //! and the reader cuts the bytes into events, whose dialect tells what was
-//! generated. If some event carried content, the timeline takes the instant as
+//! generated and whose text the counter counts. If some event carried content, the timeline takes the instant as
 //! that of a token. The frame goes on as it came. When the body has ended, it is
 //! dropped, the slot goes back under the gate's lock at the instant that becomes
-//! `released_at`, and the record goes to the observers.
+//! `released_at`, and the record goes to the observers; at once, or from a thread
+//! of its own if there is more left to count than a poll may.
 //!
 //! Invariants: every instant of the gate is read under its one
 //! lock, so the order of instants is the order of events; at every instant

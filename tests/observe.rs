@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use http::{Request, Response};
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Full, StreamBody};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use serde_json::Value;
 use tokio::time::sleep;
@@ -19,6 +19,7 @@ use tower_tps::clock::Instant;
 use tower_tps::gate::GapCause;
 use tower_tps::observe::{BUCKETS, Observer, RunLog, Sample, exposition};
 use tower_tps::pool::Builder;
+use tower_tps::tokens::{Counter, Tokenizer, Tokens};
 
 #[path = "support/integrals.rs"]
 mod integrals;
@@ -329,4 +330,56 @@ fn the_metrics_of_the_contract() {
         .iter()
         .sum();
     assert_eq!(queued, 12.0, "every arrival is in the distribution of the queue");
+}
+
+/// Counts bytes.
+#[derive(Debug)]
+struct Bytewise;
+
+impl Tokenizer for Bytewise {
+    fn name(&self) -> &str {
+        "bytewise"
+    }
+
+    fn counter(&self) -> Box<dyn Counter> {
+        Box::new(Bytewise)
+    }
+}
+
+impl Counter for Bytewise {
+    fn push(&mut self, text: &str) -> u64 {
+        text.len() as u64
+    }
+
+    fn finish(&mut self) -> u64 {
+        0
+    }
+}
+
+/// How far a tokenizer is from the provider's own figure is told where there is
+/// a final one; what a cut stream said before its end is none.
+#[test]
+fn the_tokenizers_mismatch() {
+    const PROVISIONAL: &str =
+        "data: {\"type\":\"message_start\",\"message\":{\"usage\":{\"output_tokens\":900}}}\n\n";
+    const DELTA: &str = "data: {\"type\":\"content_block_delta\",\"delta\":{\"text\":\"abc\"}}\n\n";
+    const FINAL: &str = "data: {\"type\":\"message_delta\",\"usage\":{\"output_tokens\":7}}\n\n";
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let text = metrics::with_local_recorder(&recorder, || {
+        run(async {
+            let pool = Pool::builder("p").tokenizer(Tokens::by(Bytewise)).build().unwrap();
+            for body in [[PROVISIONAL, DELTA, FINAL].concat(), [PROVISIONAL, DELTA].concat()] {
+                let upstream = service_fn(move |_: Request<()>| {
+                    let response = Response::builder().header("content-type", "text/event-stream");
+                    std::future::ready(Ok::<_, Infallible>(
+                        response.body(Full::new(Bytes::from(body.clone()))).unwrap(),
+                    ))
+                });
+                let response = pool.layer().layer(upstream).oneshot(Request::new(())).await.unwrap();
+                response.into_body().collect().await.unwrap();
+            }
+        });
+        recorder.handle().render()
+    });
+    assert!(text.contains("tps_token_mismatch_tokens_total{pool=\"p\"} 4\n"), "{text}");
 }

@@ -12,6 +12,7 @@ use super::{FirstToken, Observer, Sample, Start};
 use crate::gate::GapCause;
 use crate::outcome::Outcome;
 use crate::record::RequestRecord;
+use crate::tokens::TokenSource;
 
 const TTFT: &str = "gen_ai_server_time_to_first_token_seconds";
 const PER_TOKEN: &str = "gen_ai_server_time_per_output_token_seconds";
@@ -200,7 +201,10 @@ impl Observer for Metrics {
 fn tokens(record: &RequestRecord) {
     let pool = || record.pool.clone();
     let Some(generated) = &record.generated else { return };
-    if let (Some(usage), Some(counted)) = (generated.usage_output_tokens, generated.counted_tokens) {
+    // A usage that is not the final one says nothing of the tokenizer.
+    if let (Some((usage, TokenSource::Usage)), Some(counted)) =
+        (generated.output_tokens, generated.counted_tokens)
+    {
         counter!(MISMATCH, "pool" => pool()).increment(usage.abs_diff(counted));
     }
     let Some((tokens, source)) = generated.output_tokens else { return };
