@@ -1,5 +1,7 @@
 //! The provider's own figures, and what they say of output with reasoning in it.
 
+use super::json::Cursor;
+
 /// The figures of one usage object, as the provider gave them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
@@ -15,7 +17,46 @@ pub struct Usage {
     pub reasoning_apart: bool,
 }
 
+/// Where a format has its figures in its usage object. What it has not is empty.
+#[derive(Debug)]
+pub(crate) struct UsageKeys {
+    pub(super) output: &'static [u8],
+    pub(super) input: &'static [u8],
+    pub(super) total: &'static [u8],
+    /// The paths at which it may stand; the last that is there counts.
+    pub(super) reasoning: &'static [&'static [&'static [u8]]],
+    /// See [`Usage::reasoning_apart`].
+    pub(super) reasoning_apart: bool,
+}
+
+// === impl UsageKeys ===
+
+impl UsageKeys {
+    /// No figures at all.
+    pub(super) const NONE: Self =
+        Self { output: b"", input: b"", total: b"", reasoning: &[], reasoning_apart: false };
+}
+
+// === impl Usage ===
+
 impl Usage {
+    /// Reads a usage object; empty if the value is none.
+    pub(super) fn read(mut value: Cursor<'_>, keys: &UsageKeys) -> Self {
+        let mut usage = Self { reasoning_apart: keys.reasoning_apart, ..Self::default() };
+        for path in keys.reasoning {
+            let mut value = value;
+            value.at(path, |value| usage.reasoning = value.figure());
+        }
+        value.object(|key, value| match key {
+            b"" => {}
+            key if key == keys.output => usage.output = value.figure(),
+            key if key == keys.input => usage.input = value.figure(),
+            key if key == keys.total => usage.total = value.figure(),
+            _ => {}
+        });
+        usage
+    }
+
     /// Output tokens with reasoning included, in whatever way the provider
     /// counts. Where its format does not say, its own total decides whether its
     /// output figure has reasoning already; where no total decides, reasoning

@@ -1,12 +1,19 @@
 //! Anthropic's Messages.
 
 use super::{Content, Dialect, Event, fault};
-use crate::wire::Usage;
-use crate::wire::json::{Cursor, Quoted, fields};
+use crate::wire::json::{Cursor, Quoted, fields, text_field};
+use crate::wire::usage::UsageKeys;
 
 /// Anthropic Messages: `anthropic-messages`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnthropicMessages;
+
+const USAGE: UsageKeys = UsageKeys {
+    output: b"output_tokens",
+    input: b"input_tokens",
+    reasoning: &[&[b"output_tokens_details", b"thinking_tokens"]],
+    ..UsageKeys::NONE
+};
 
 impl Dialect for AnthropicMessages {
     fn name(&self) -> &'static str {
@@ -40,7 +47,7 @@ impl Dialect for AnthropicMessages {
             }
             b"content_block" => tell_block(value, content),
             b"message" => tell_message(value, content),
-            b"usage" => tell_usage(value, content),
+            b"usage" => content.json_usage(value, &USAGE),
             b"error" => {
                 fault::tell(value, content);
             }
@@ -52,13 +59,7 @@ impl Dialect for AnthropicMessages {
     }
 
     fn document(&self, body: &[u8], content: &mut Content) -> bool {
-        let mut kind: &[u8] = b"";
-        fields(body, |key, value| {
-            if key == b"type" {
-                kind = value.quoted().map_or(&[], Quoted::bytes);
-            }
-        });
-        match kind {
+        match text_field(body, b"type").unwrap_or_default() {
             b"message" => tell_message(&mut Cursor::new(body), content),
             b"error" => {
                 fault::tell(&mut Cursor::new(body), content);
@@ -87,7 +88,7 @@ fn tell_message(message: &mut Cursor<'_>, content: &mut Content) {
             value.array(|block| tell_block(block, content));
         }
         b"stop_reason" => content.json_finish(value),
-        b"usage" => tell_usage(value, content),
+        b"usage" => content.json_usage(value, &USAGE),
         _ => {}
     });
 }
@@ -98,17 +99,4 @@ fn tell_block(block: &mut Cursor<'_>, content: &mut Content) {
         b"input" => content.json_arguments(value),
         _ => {}
     });
-}
-
-fn tell_usage(value: &mut Cursor<'_>, content: &mut Content) {
-    let mut usage = Usage::default();
-    value.object(|key, value| match key {
-        b"output_tokens" => usage.output = value.figure(),
-        b"input_tokens" => usage.input = value.figure(),
-        b"output_tokens_details" => {
-            value.at(&[b"thinking_tokens"], |value| usage.reasoning = value.figure());
-        }
-        _ => {}
-    });
-    content.usage(usage);
 }

@@ -1,12 +1,15 @@
 //! Amazon Bedrock's Converse.
 
 use super::{Content, Dialect, Event};
-use crate::wire::Usage;
 use crate::wire::json::{Cursor, fields};
+use crate::wire::usage::UsageKeys;
 
 /// Amazon Bedrock Converse and ConverseStream: `bedrock-converse`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BedrockConverse;
+
+const USAGE: UsageKeys =
+    UsageKeys { output: b"outputTokens", input: b"inputTokens", total: b"totalTokens", ..UsageKeys::NONE };
 
 impl Dialect for BedrockConverse {
     fn name(&self) -> &'static str {
@@ -32,7 +35,7 @@ impl Dialect for BedrockConverse {
         });
         fields(body, |key, value| match key {
             b"stopReason" => content.json_finish(value),
-            b"usage" => tell_usage(value, content),
+            b"usage" => content.json_usage(value, &USAGE),
             _ => {}
         });
         true
@@ -57,7 +60,7 @@ pub(super) fn tell_member(name: &[u8], member: &mut Cursor<'_>, content: &mut Co
     member.object(|key, value| match key {
         b"delta" => tell_block(value, content),
         b"stopReason" => content.json_finish(value),
-        b"usage" => tell_usage(value, content),
+        b"usage" => content.json_usage(value, &USAGE),
         _ => {}
     });
     if name == b"messageStop" {
@@ -79,15 +82,4 @@ fn tell_block(block: &mut Cursor<'_>, content: &mut Content) {
         }
         _ => {}
     });
-}
-
-fn tell_usage(value: &mut Cursor<'_>, content: &mut Content) {
-    let mut usage = Usage::default();
-    value.object(|key, value| match key {
-        b"outputTokens" => usage.output = value.figure(),
-        b"inputTokens" => usage.input = value.figure(),
-        b"totalTokens" => usage.total = value.figure(),
-        _ => {}
-    });
-    content.usage(usage);
 }

@@ -3,7 +3,8 @@
 use super::bedrock_converse::{is_member, tell_member};
 use super::{AnthropicMessages, Content, Dialect, Event, OpenAiChat};
 use crate::wire::Usage;
-use crate::wire::json::{Cursor, Quoted, fields};
+use crate::wire::json::{Cursor, fields, text_field};
+use crate::wire::usage::UsageKeys;
 
 /// Amazon Bedrock InvokeModel and InvokeModelWithResponseStream: `bedrock-invoke`.
 ///
@@ -11,6 +12,9 @@ use crate::wire::json::{Cursor, Quoted, fields};
 /// Amazon's Nova and Titan, Cohere, Meta's Llama, Mistral, and OpenAI's chat.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct BedrockInvoke;
+
+const METRICS: UsageKeys =
+    UsageKeys { output: b"outputTokenCount", input: b"inputTokenCount", ..UsageKeys::NONE };
 
 impl Dialect for BedrockInvoke {
     fn name(&self) -> &'static str {
@@ -54,13 +58,7 @@ impl Dialect for BedrockInvoke {
 
 /// The vendor's JSON.
 fn payload(frame: &[u8]) -> Option<Vec<u8>> {
-    let mut base64 = None;
-    fields(frame, |key, value| {
-        if key == b"bytes" {
-            base64 = value.quoted();
-        }
-    });
-    base64_simd::STANDARD.decode_to_vec(base64.map(Quoted::bytes)?).ok()
+    base64_simd::STANDARD.decode_to_vec(text_field(frame, b"bytes")?).ok()
 }
 
 /// Tells the JSON of the vendors that are met nowhere else.
@@ -95,13 +93,7 @@ fn tell_metrics(json: &[u8], content: &mut Content) {
     if content.usage_seen().output.is_some() {
         return;
     }
-    let mut usage = Usage::default();
     Cursor::new(json).at(&[b"amazon-bedrock-invocationMetrics"], |metrics| {
-        metrics.object(|key, value| match key {
-            b"outputTokenCount" => usage.output = value.figure(),
-            b"inputTokenCount" => usage.input = value.figure(),
-            _ => {}
-        });
+        content.json_usage(metrics, &METRICS);
     });
-    content.usage(usage);
 }

@@ -1,8 +1,8 @@
 //! Cohere's first chat API.
 
-use super::cohere_v2::{tell_reason, tell_usage};
+use super::cohere_v2::{USAGE, tell_reason};
 use super::{Content, Dialect, Event};
-use crate::wire::json::{Cursor, Quoted, fields};
+use crate::wire::json::{Cursor, fields, text_field};
 
 /// Cohere v1: `cohere-v1`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,7 +27,7 @@ impl Dialect for CohereV1 {
                 content.item(|content| tell_calls(value, content));
             }
             b"finish_reason" => tell_reason(value, content),
-            b"response" => value.at(&[b"meta", b"tokens"], |tokens| tell_usage(tokens, content)),
+            b"response" => value.at(&[b"meta", b"tokens"], |tokens| content.json_usage(tokens, &USAGE)),
             _ => {}
         });
         if kind == b"stream-end" {
@@ -50,7 +50,7 @@ impl Dialect for CohereV1 {
             b"text" => content.json_text(value),
             b"tool_calls" => tell_calls(value, content),
             b"finish_reason" => tell_reason(value, content),
-            b"meta" => value.at(&[b"tokens"], |tokens| tell_usage(tokens, content)),
+            b"meta" => value.at(&[b"tokens"], |tokens| content.json_usage(tokens, &USAGE)),
             _ => {}
         });
         true
@@ -58,13 +58,7 @@ impl Dialect for CohereV1 {
 }
 
 fn kind(json: &[u8]) -> &[u8] {
-    let mut kind: &[u8] = b"";
-    fields(json, |key, value| {
-        if key == b"event_type" {
-            kind = value.quoted().map_or(&[], Quoted::bytes);
-        }
-    });
-    kind
+    text_field(json, b"event_type").unwrap_or_default()
 }
 
 fn tell_calls(calls: &mut Cursor<'_>, content: &mut Content) {

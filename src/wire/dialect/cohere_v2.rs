@@ -1,12 +1,20 @@
 //! Cohere's second chat API.
 
 use super::{Content, Dialect, Event, fault, openai};
-use crate::wire::Usage;
-use crate::wire::json::{Cursor, Quoted, fields};
+use crate::wire::json::{Cursor, fields, text_field};
+use crate::wire::usage::UsageKeys;
 
 /// Cohere v2: `cohere-v2`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CohereV2;
+
+/// The figures of both APIs.
+pub(super) const USAGE: UsageKeys = UsageKeys {
+    output: b"output_tokens",
+    input: b"input_tokens",
+    reasoning: &[&[b"reasoning_tokens"]],
+    ..UsageKeys::NONE
+};
 
 impl Dialect for CohereV2 {
     fn name(&self) -> &'static str {
@@ -63,13 +71,7 @@ impl Dialect for CohereV2 {
 
 /// The type of an event; the framing's name for it where it has none.
 fn kind<'a>(event: &Event<'a>) -> &'a [u8] {
-    let mut kind = event.name;
-    fields(event.data, |key, value| {
-        if key == b"type" {
-            kind = value.quoted().map_or(kind, Quoted::bytes);
-        }
-    });
-    kind
+    text_field(event.data, b"type").unwrap_or(event.name)
 }
 
 /// Tells a whole response, or the part of it that an event adds.
@@ -78,7 +80,7 @@ fn tell_response(response: &mut Cursor<'_>, content: &mut Content) {
         b"message" => tell_message(value, content),
         b"finish_reason" => tell_reason(value, content),
         // What is billed differs.
-        b"usage" => value.at(&[b"tokens"], |tokens| tell_usage(tokens, content)),
+        b"usage" => value.at(&[b"tokens"], |tokens| content.json_usage(tokens, &USAGE)),
         b"error" => {
             fault::tell(value, content);
         }
@@ -118,16 +120,4 @@ pub(super) fn tell_reason(value: &mut Cursor<'_>, content: &mut Content) {
             content.error("error");
         }
     }
-}
-
-/// Tells an object of `input_tokens` and `output_tokens`.
-pub(super) fn tell_usage(tokens: &mut Cursor<'_>, content: &mut Content) {
-    let mut usage = Usage::default();
-    tokens.object(|key, value| match key {
-        b"output_tokens" => usage.output = value.figure(),
-        b"input_tokens" => usage.input = value.figure(),
-        b"reasoning_tokens" => usage.reasoning = value.figure(),
-        _ => {}
-    });
-    content.usage(usage);
 }

@@ -2,12 +2,20 @@
 //! array, and `generateContent`.
 
 use super::{Content, Dialect, Event, fault};
-use crate::wire::Usage;
 use crate::wire::json::{Cursor, fields};
+use crate::wire::usage::UsageKeys;
 
 /// Google Gemini: `gemini`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Gemini;
+
+const USAGE: UsageKeys = UsageKeys {
+    output: b"candidatesTokenCount",
+    input: b"promptTokenCount",
+    total: b"totalTokenCount",
+    reasoning: &[&[b"thoughtsTokenCount"]],
+    reasoning_apart: true,
+};
 
 impl Dialect for Gemini {
     fn name(&self) -> &'static str {
@@ -56,7 +64,7 @@ fn tell(json: &[u8], content: &mut Content) {
             value.array(|candidate| tell_candidate(candidate, content));
         }
         b"promptFeedback" => value.at(&[b"blockReason"], |reason| content.json_stop(reason)),
-        b"usageMetadata" => tell_usage(value, content),
+        b"usageMetadata" => content.json_usage(value, &USAGE),
         b"modelVersion" => content.json_model(value),
         b"error" => {
             fault::tell(value, content);
@@ -108,16 +116,4 @@ fn tell_call(call: &mut Cursor<'_>, content: &mut Content) {
     if let (Some(name), false) = (name, content.event_has_text()) {
         content.quoted_text(name);
     }
-}
-
-fn tell_usage(value: &mut Cursor<'_>, content: &mut Content) {
-    let mut usage = Usage { reasoning_apart: true, ..Usage::default() };
-    value.object(|key, value| match key {
-        b"candidatesTokenCount" => usage.output = value.figure(),
-        b"thoughtsTokenCount" => usage.reasoning = value.figure(),
-        b"promptTokenCount" => usage.input = value.figure(),
-        b"totalTokenCount" => usage.total = value.figure(),
-        _ => {}
-    });
-    content.usage(usage);
 }

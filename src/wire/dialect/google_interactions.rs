@@ -1,12 +1,20 @@
 //! Google's Interactions.
 
 use super::{Content, Dialect, Event, fault, openai};
-use crate::wire::Usage;
-use crate::wire::json::{Cursor, Quoted, fields};
+use crate::wire::json::{Cursor, fields, text_field};
+use crate::wire::usage::UsageKeys;
 
 /// Google Interactions: `google-interactions`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GoogleInteractions;
+
+const USAGE: UsageKeys = UsageKeys {
+    output: b"total_output_tokens",
+    input: b"total_input_tokens",
+    total: b"total_tokens",
+    reasoning: &[&[b"total_thought_tokens"]],
+    reasoning_apart: true,
+};
 
 impl Dialect for GoogleInteractions {
     fn name(&self) -> &'static str {
@@ -42,10 +50,7 @@ impl Dialect for GoogleInteractions {
     }
 
     fn document(&self, body: &[u8], content: &mut Content) -> bool {
-        let mut known = false;
-        fields(body, |key, value| {
-            known |= key == b"object" && value.quoted().map(Quoted::bytes) == Some(b"interaction");
-        });
+        let known = text_field(body, b"object") == Some(b"interaction");
         if known {
             tell_interaction(&mut Cursor::new(body), content);
             tell_status(&mut Cursor::new(body), content);
@@ -68,13 +73,7 @@ impl Dialect for GoogleInteractions {
 
 /// The type of an event; the framing's name for it where it has none.
 fn kind<'a>(event: &Event<'a>) -> &'a [u8] {
-    let mut kind = event.name;
-    fields(event.data, |key, value| {
-        if key == b"event_type" {
-            kind = value.quoted().map_or(kind, Quoted::bytes);
-        }
-    });
-    kind
+    text_field(event.data, b"event_type").unwrap_or(event.name)
 }
 
 fn tell_delta(delta: &mut Cursor<'_>, content: &mut Content) {
@@ -109,17 +108,7 @@ fn tell_status(interaction: &mut Cursor<'_>, content: &mut Content) {
 fn tell_interaction(interaction: &mut Cursor<'_>, content: &mut Content) {
     interaction.object(|key, value| match key {
         b"model" => content.json_model(value),
-        b"usage" => {
-            let mut usage = Usage { reasoning_apart: true, ..Usage::default() };
-            value.object(|key, value| match key {
-                b"total_output_tokens" => usage.output = value.figure(),
-                b"total_thought_tokens" => usage.reasoning = value.figure(),
-                b"total_input_tokens" => usage.input = value.figure(),
-                b"total_tokens" => usage.total = value.figure(),
-                _ => {}
-            });
-            content.usage(usage);
-        }
+        b"usage" => content.json_usage(value, &USAGE),
         b"error" => {
             fault::tell(value, content);
         }

@@ -1,11 +1,20 @@
 //! What OpenAI's chat completions and completions share: chunks of choices.
 
 use super::{Content, Event, fault};
-use crate::wire::Usage;
 use crate::wire::json::{Cursor, Quoted, fields};
+use crate::wire::usage::UsageKeys;
 
 /// The end marker.
 const DONE: &[u8] = b"[DONE]";
+
+/// The figures of chat completions, completions and assistants.
+pub(super) const USAGE: UsageKeys = UsageKeys {
+    output: b"completion_tokens",
+    input: b"prompt_tokens",
+    total: b"total_tokens",
+    reasoning: &[&[b"reasoning_tokens"], &[b"completion_tokens_details", b"reasoning_tokens"]],
+    ..UsageKeys::NONE
+};
 
 /// How deep arrays of typed parts may lie in one another.
 const PART_DEPTH: u8 = 2;
@@ -63,11 +72,11 @@ pub(super) fn chunk(
             });
         }
         b"model" => content.json_model(value),
-        b"usage" => usage(value, content),
+        b"usage" => content.json_usage(value, &USAGE),
         b"error" => has_error |= fault::tell(value, content),
         b"x_groq" => {
             value.object(|key, value| match key {
-                b"usage" => usage(value, content),
+                b"usage" => content.json_usage(value, &USAGE),
                 b"error" => has_error |= fault::tell(value, content),
                 _ => {}
             });
@@ -120,22 +129,6 @@ fn parts(value: &mut Cursor<'_>, content: &mut Content, depth: u8) {
             }
         });
     });
-}
-
-/// Tells a usage object.
-pub(super) fn usage(value: &mut Cursor<'_>, content: &mut Content) {
-    let mut usage = Usage::default();
-    value.object(|key, value| match key {
-        b"completion_tokens" => usage.output = value.figure(),
-        b"prompt_tokens" => usage.input = value.figure(),
-        b"total_tokens" => usage.total = value.figure(),
-        b"reasoning_tokens" => usage.reasoning = value.figure(),
-        b"completion_tokens_details" => {
-            value.at(&[b"reasoning_tokens"], |value| usage.reasoning = value.figure());
-        }
-        _ => {}
-    });
-    content.usage(usage);
 }
 
 // === impl Shape ===

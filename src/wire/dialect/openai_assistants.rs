@@ -63,7 +63,7 @@ fn tell_delta(json: &[u8], content: &mut Content) {
 fn tell_run(json: &[u8], content: &mut Content) {
     fields(json, |key, value| match key {
         b"model" => content.json_model(value),
-        b"usage" => openai::usage(value, content),
+        b"usage" => content.json_usage(value, &openai::USAGE),
         b"last_error" => {
             fault::tell(value, content);
         }

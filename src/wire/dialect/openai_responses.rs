@@ -1,12 +1,20 @@
 //! OpenAI's Responses, and the vendors that follow them.
 
 use super::{Content, Dialect, Event, fault, openai};
-use crate::wire::Usage;
-use crate::wire::json::{Cursor, Quoted, fields};
+use crate::wire::json::{Cursor, fields, text_field};
+use crate::wire::usage::UsageKeys;
 
 /// OpenAI Responses: `openai-responses`.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OpenAiResponses;
+
+const USAGE: UsageKeys = UsageKeys {
+    output: b"output_tokens",
+    input: b"input_tokens",
+    total: b"total_tokens",
+    reasoning: &[&[b"output_tokens_details", b"reasoning_tokens"]],
+    ..UsageKeys::NONE
+};
 
 /// Deltas that the model did not generate.
 const NOT_GENERATED: &[u8] = b"response.shell_call_output_content.delta";
@@ -51,10 +59,7 @@ impl Dialect for OpenAiResponses {
     }
 
     fn document(&self, body: &[u8], content: &mut Content) -> bool {
-        let mut known = false;
-        fields(body, |key, value| {
-            known |= key == b"object" && value.quoted().map(Quoted::bytes) == Some(b"response");
-        });
+        let known = text_field(body, b"object") == Some(b"response");
         if known {
             tell_response(&mut Cursor::new(body), content, true);
         }
@@ -75,13 +80,7 @@ impl Dialect for OpenAiResponses {
 
 /// The type of an event; the framing's name for it where it has none.
 fn kind<'a>(event: &Event<'a>) -> &'a [u8] {
-    let mut kind = event.name;
-    fields(event.data, |key, value| {
-        if key == b"type" {
-            kind = value.quoted().map_or(kind, Quoted::bytes);
-        }
-    });
-    kind
+    text_field(event.data, b"type").unwrap_or(event.name)
 }
 
 fn is_closing(kind: &[u8]) -> bool {
@@ -98,7 +97,7 @@ fn tell_response(response: &mut Cursor<'_>, content: &mut Content, is_over: bool
         b"output" if whole => {
             value.array(|item| tell_item(*item, content));
         }
-        b"usage" => tell_usage(value, content),
+        b"usage" => content.json_usage(value, &USAGE),
         b"status" => status = value.quoted().filter(|status| status.bytes() != b"failed"),
         b"incomplete_details" => value.at(&[b"reason"], |value| reason = value.quoted()),
         b"error" => {
@@ -127,18 +126,4 @@ fn tell_item(mut item: Cursor<'_>, content: &mut Content) {
         b"arguments" | b"input" | b"code" => content.json_text(value),
         _ => {}
     });
-}
-
-fn tell_usage(value: &mut Cursor<'_>, content: &mut Content) {
-    let mut usage = Usage::default();
-    value.object(|key, value| match key {
-        b"output_tokens" => usage.output = value.figure(),
-        b"input_tokens" => usage.input = value.figure(),
-        b"total_tokens" => usage.total = value.figure(),
-        b"output_tokens_details" => {
-            value.at(&[b"reasoning_tokens"], |value| usage.reasoning = value.figure());
-        }
-        _ => {}
-    });
-    content.usage(usage);
 }

@@ -240,6 +240,17 @@ pub(crate) fn fields<'a>(json: &'a [u8], field: impl FnMut(&'a [u8], &mut Cursor
     Cursor::new(json).object(field)
 }
 
+/// The text of a field of a JSON object, as it is written; none without one.
+pub(crate) fn text_field<'a>(json: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    let mut text = None;
+    fields(json, |key, value| {
+        if key == name {
+            text = value.quoted();
+        }
+    });
+    text.map(Quoted::bytes)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
