@@ -54,6 +54,9 @@ struct Inner {
     completed: AtomicU64,
     output_tokens: AtomicU64,
     emitted_tokens: AtomicU64,
+    /// Requests that have ended and whose tokens are still being counted.
+    counts_open: AtomicU64,
+    closing: AtomicBool,
 }
 
 // === impl Pool ===
@@ -129,9 +132,14 @@ impl Pool {
 
     /// Ends the run: tells the observers that it is over, so that a log writes
     /// its last line. To be called when no request is under way any more; what
-    /// ends later is told to nobody. A second call does nothing.
+    /// ends later is told to nobody. A second call does nothing. A record whose
+    /// tokens are still being counted goes out before the end, with its count
+    /// given up if that has not begun.
     pub fn close(&self) {
-        self.inner.close();
+        self.inner.closing.store(true, Ordering::SeqCst);
+        if self.inner.counts_open.load(Ordering::SeqCst) == 0 {
+            self.inner.close();
+        }
     }
 
     pub(crate) fn gate(&self) -> &Gate {
@@ -153,6 +161,24 @@ impl Pool {
 
     pub(crate) fn emitted(&self, tokens: u64) {
         self.inner.emitted_tokens.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    /// A record waits for the count of its tokens.
+    pub(crate) fn count_begins(&self) {
+        self.inner.counts_open.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// It has been told. The last one closes a pool that waits for it.
+    pub(crate) fn count_ended(&self) {
+        let was = self.inner.counts_open.fetch_sub(1, Ordering::SeqCst);
+        if was == 1 && self.is_closing() {
+            self.inner.close();
+        }
+    }
+
+    /// Whether the run is over, so that counts that are still open are not waited for.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.inner.closing.load(Ordering::SeqCst)
     }
 
     pub(crate) fn first_token(&self, ttft: Duration) {
@@ -317,6 +343,8 @@ impl Builder {
                 completed: AtomicU64::new(0),
                 output_tokens: AtomicU64::new(0),
                 emitted_tokens: AtomicU64::new(0),
+                counts_open: AtomicU64::new(0),
+                closing: AtomicBool::new(false),
             }),
         };
         let inner = &pool.inner;

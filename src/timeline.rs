@@ -31,8 +31,8 @@ pub struct Timeline {
     pub last_token_at: Option<Instant>,
     /// When its slot, or its place in the queue, was given up.
     pub released_at: Option<Instant>,
-    first_chunk_tokens: u64,
-    fullest_chunk_tokens: u64,
+    first_chunk_tokens: u32,
+    fullest_chunk_tokens: u32,
     max_token_gap: Option<Duration>,
 }
 
@@ -59,25 +59,20 @@ impl Timeline {
         self.first_chunk_at.get_or_insert(at);
     }
 
-    /// Marks a frame that completed at least one event with generated content,
-    /// `tokens` in all.
-    pub fn content(&mut self, at: Instant, tokens: u64) {
-        if self.first_token_at.is_none() {
-            self.first_token_at = Some(at);
-            self.first_chunk_tokens = tokens;
-        }
+    /// Marks a frame that completed at least one event with generated content.
+    pub fn content(&mut self, at: Instant) {
+        self.first_token_at.get_or_insert(at);
         if let Some(last) = self.last_token_at {
             self.max_token_gap = self.max_token_gap.max(Some(at.since(last)));
         }
         self.last_token_at = Some(at);
-        self.fullest_chunk_tokens = self.fullest_chunk_tokens.max(tokens);
     }
 
-    /// Corrects the tokens of frames that were counted after they had passed:
-    /// of the first one with content, and of the fullest.
-    pub(crate) fn recount(&mut self, first: Option<u64>, fullest: u64) {
-        self.first_chunk_tokens = first.unwrap_or(self.first_chunk_tokens);
-        self.fullest_chunk_tokens = self.fullest_chunk_tokens.max(fullest);
+    /// Tells, once it is known, how many tokens were in the first frame with
+    /// content, and in the fullest.
+    pub fn tokens_in_frames(&mut self, first: u64, fullest: u64) {
+        self.first_chunk_tokens = u32::try_from(first).unwrap_or(u32::MAX);
+        self.fullest_chunk_tokens = u32::try_from(fullest).unwrap_or(u32::MAX);
     }
 
     /// The wait for a slot: `admitted_at - queued_at`. Absent if never admitted.
@@ -125,10 +120,11 @@ impl Timeline {
         self.max_token_gap
     }
 
-    /// Tokens in the frame of `first_token_at`. Absent without a token.
+    /// Tokens in the frame of `first_token_at`: as many as it had events where there
+    /// is about one a token, else its share of the text. Absent without a token.
     #[must_use]
     pub fn first_chunk_tokens(&self) -> Option<u64> {
-        self.first_token_at.map(|_| self.first_chunk_tokens)
+        self.first_token_at.map(|_| self.first_chunk_tokens.into())
     }
 
     /// The stream's rate in tokens a second: `output_tokens / t_stream`. Absent
@@ -145,7 +141,7 @@ impl Timeline {
     /// all tokens came in the first chunk.
     #[must_use]
     pub fn decode_tps(&self, output_tokens: u64) -> Option<f64> {
-        rate(output_tokens.saturating_sub(self.first_chunk_tokens), self.t_stream()?)
+        rate(output_tokens.saturating_sub(self.first_chunk_tokens.into()), self.t_stream()?)
     }
 
     /// Seconds for each token: `1 / decode_tps`. Absent as it is.
@@ -166,7 +162,7 @@ impl Timeline {
     #[must_use]
     pub fn burst(&self, output_tokens: u64) -> Option<f64> {
         (self.first_token_at.is_some() && output_tokens > 0)
-            .then(|| (self.fullest_chunk_tokens as f64 / output_tokens as f64).min(1.0))
+            .then(|| (f64::from(self.fullest_chunk_tokens) / output_tokens as f64).min(1.0))
     }
 }
 
@@ -190,10 +186,10 @@ mod tests {
         timeline.admitted_at = Some(at(start, 1_000));
         timeline.headers_at = Some(at(start, 1_200));
         timeline.chunk(at(start, 1_200));
-        timeline.content(at(start, 1_500), 2);
-        for token in 1..=8 {
-            timeline.content(at(start, 1_500 + 500 * token), 1);
+        for token in 0..=8 {
+            timeline.content(at(start, 1_500 + 500 * token));
         }
+        timeline.tokens_in_frames(2, 2);
         timeline.released_at = Some(at(start, 6_000));
         timeline
     }
@@ -225,7 +221,8 @@ mod tests {
         let mut timeline = Timeline::new(start);
         assert!(timeline.t_queue().is_none() && timeline.ttft().is_none() && timeline.burst(5).is_none());
         timeline.admitted_at = Some(start);
-        timeline.content(at(start, 10), 5);
+        timeline.content(at(start, 10));
+        timeline.tokens_in_frames(5, 5);
         timeline.released_at = Some(at(start, 20));
         assert_eq!(timeline.t_stream(), Some(Duration::ZERO));
         assert!(timeline.stream_tps(5).is_none() && timeline.decode_tps(5).is_none());

@@ -103,7 +103,7 @@ async fn tokens_are_not_bytes() {
     assert_eq!(millis(timeline.t_stream()), 250);
     assert_eq!(millis(timeline.max_token_gap()), 200);
     assert_eq!(millis(timeline.t_in_flight()), 430);
-    assert_eq!(timeline.first_chunk_tokens(), Some(1));
+    assert_eq!(timeline.first_chunk_tokens(), Some(2), "3 of 10 bytes of text, of 7 tokens");
     assert_eq!((record.outcome, record.phase), (Outcome::Completed, Phase::Done));
 
     let generated = record.generated.unwrap();
@@ -161,8 +161,13 @@ async fn how_it_ended() {
         assert_eq!((record.outcome, record.error_type.as_deref()), (outcome, error), "{frames:?}");
         assert_eq!(record.phase, Phase::Done);
     }
-    let opaque = read("text/plain", text(&[(1, ONE)])).await;
+    let opaque = read("application/octet-stream", text(&[(1, ONE)])).await;
     assert_eq!((opaque.outcome, opaque.output_tokens()), (Outcome::Completed, None));
+    // What does not say what it is, is what its first bytes say.
+    let unnamed = read("text/plain", text(&[(1, ONE), (1, DONE)])).await;
+    assert_eq!((unnamed.outcome, unnamed.output_tokens()), (Outcome::Completed, Some(1)));
+    let plain = read("text/plain", text(&[(1, "dear reader\n\n")])).await;
+    assert_eq!((plain.outcome, plain.output_tokens()), (Outcome::Completed, None));
 }
 
 /// What a body that was dropped half-way is called depends on what had passed:
@@ -455,4 +460,53 @@ async fn a_long_text_is_counted_off_the_poll() {
     assert_eq!(record.timeline.first_chunk_tokens(), Some(40_000));
     assert_eq!(record.timeline.burst(40_010), Some(40_000.0 / 40_010.0));
     assert_eq!(pool.sample().emitted_tokens, 40_010);
+}
+
+/// A tokenizer decides on a frame's last token with the next frame, or on all of
+/// them at the end; what was in which frame is known all the same.
+#[tokio::test(start_paused = true)]
+async fn tokens_of_the_first_frame() {
+    /// Keeps everything until the end, and counts words.
+    #[derive(Debug, Default)]
+    struct Words(String);
+    impl Tokenizer for Words {
+        fn name(&self) -> &str {
+            "words"
+        }
+        fn counter(&self) -> Box<dyn Counter> {
+            Box::<Words>::default()
+        }
+    }
+    impl Counter for Words {
+        fn push(&mut self, text: &str) -> u64 {
+            self.0.push_str(text);
+            0
+        }
+        fn finish(&mut self) -> u64 {
+            self.0.split_whitespace().count() as u64
+        }
+    }
+    for (texts, first, decode_tps, burst) in [
+        // One token a frame, 100 ms apart: 10 a second.
+        (&["The", " quick", " brown"][..], 1, 10.0, 1.0 / 3.0),
+        // Buffered: 9 of 10 at once.
+        (&["a b c d e f g h i", " j"][..], 9, 10.0, 0.9),
+    ] {
+        let records = Records::default();
+        let tokens = Tokens::by(Words::default());
+        let pool = Pool::builder("test").tokenizer(tokens).observer(records.clone()).build().unwrap();
+        let frame = |text: &&str| {
+            (
+                100,
+                Bytes::from(format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n")),
+            )
+        };
+        let frames = texts.iter().map(frame).chain([(1, DONE.into())]).collect();
+        respond(&pool, "text/event-stream", script(frames)).await.collect().await.unwrap();
+        let record = records.0.lock().unwrap().remove(0);
+        let tokens = record.output_tokens().unwrap();
+        assert_eq!(record.timeline.first_chunk_tokens(), Some(first), "{texts:?}");
+        assert_eq!(record.timeline.decode_tps(tokens), Some(decode_tps), "{texts:?}");
+        assert_eq!(record.timeline.burst(tokens), Some(burst), "{texts:?}");
+    }
 }

@@ -19,7 +19,7 @@ use crate::outcome::{Outcome, Phase};
 use crate::pool::Pool;
 use crate::record::{Generated, RequestRecord};
 use crate::timeline::Timeline;
-use crate::tokens::later;
+use crate::tokens::{Turn, count_later};
 use crate::wire::{Progress, Reader};
 
 /// The most slices of one frame that are looked at.
@@ -176,7 +176,7 @@ impl Flight {
             return;
         }
         let is_first = self.timeline.first_token_at.is_none();
-        self.timeline.content(at, read.tokens);
+        self.timeline.content(at);
         if let (true, Some(ttft)) = (is_first, self.timeline.ttft()) {
             self.pool.first_token(ttft);
         }
@@ -288,22 +288,27 @@ impl Flight {
         match self.reader.take() {
             None => pool.ended(record),
             Some(reader) if !reader.is_uncounted() => tell(&pool, &reader, record),
-            Some(mut reader) => later(Box::new(move |is_time| {
-                if is_time {
-                    pool.emitted(reader.count_rest().tokens);
-                } else {
-                    reader.give_up_count();
-                }
-                tell(&pool, &reader, record);
-            })),
+            Some(mut reader) => {
+                let left = reader.content().counting().left();
+                pool.count_begins();
+                let job = move |turn| {
+                    match turn {
+                        Turn::Count if !pool.is_closing() => pool.emitted(reader.count_rest().tokens),
+                        _ => reader.give_up_count(),
+                    }
+                    tell(&pool, &reader, record);
+                    pool.count_ended();
+                };
+                count_later(left, Box::new(job));
+            }
         }
     }
 }
 
 /// Completes a record by what the response was found to carry, and lets it go.
 fn tell(pool: &Pool, reader: &Reader, mut record: RequestRecord) {
-    let late = reader.content().counting().late();
-    record.timeline.recount(late.first, late.fullest);
+    let (first, fullest) = reader.content().tokens_in_frames();
+    record.timeline.tokens_in_frames(first, fullest);
     record.generated = Some(generated(reader, pool));
     pool.ended(record);
 }
@@ -316,18 +321,15 @@ fn read(reader: &mut Reader, data: &impl Buf) -> Progress {
     }
     let mut slices = [IoSlice::new(&[]); MOST_SLICES];
     let count = data.chunks_vectored(&mut slices);
-    let mut read = Progress::default();
     let mut seen = 0;
     for slice in slices.iter().take(count) {
-        let more = reader.push(slice);
-        read.events += more.events;
-        read.tokens += more.tokens;
+        reader.feed(slice);
         seen += slice.len();
     }
     if seen < data.remaining() {
         reader.lose();
     }
-    read
+    reader.progress()
 }
 
 fn generated(reader: &Reader, pool: &Pool) -> Generated {

@@ -80,19 +80,30 @@ impl Tokens {
         super::Hf::load(path).map(Self::by)
     }
 
+    /// OpenAI's models each by its own tokenizer, as tiktoken has them, and all
+    /// others by events.
+    #[cfg(feature = "bpe")]
+    #[must_use]
+    pub fn openai() -> Self {
+        const O200K: [&str; 8] = ["gpt-", "gpt-4o", "gpt-4.1", "gpt-4.5", "chatgpt-4o", "o1", "o3", "o4"];
+        const CL100K: [&str; 4] = ["gpt-4", "gpt-3", "davinci-002", "babbage-002"];
+        let by = |tokens: Self, models: &[&str], bpe: super::Bpe| {
+            models.iter().fold(tokens, |tokens, models| tokens.for_models(models, bpe.clone()))
+        };
+        by(by(Self::events(), &O200K, super::Bpe::o200k()), &CL100K, super::Bpe::cl100k())
+    }
+
     /// Counts with this tokenizer what comes of models whose name begins with
-    /// `prefix`, as the response names them, or what follows the last `/` of it.
-    /// The longest prefix that fits wins. A response that has named no model by
-    /// its first event with content is counted by the default.
+    /// `prefix`, as the response names them. The longest prefix that fits wins;
+    /// capitals make no difference, nor do an owner before a `/` and the `ft:`
+    /// of a model that was tuned. A response that has named no model by its
+    /// first event with content is counted by the default.
     ///
     /// ```
     /// # #[cfg(feature = "bpe")] {
     /// use tower_tps::tokens::{Bpe, Tokens};
     ///
-    /// let tokens = Tokens::events()
-    ///     .for_models("gpt-", Bpe::o200k())
-    ///     .for_models("gpt-4-", Bpe::cl100k())
-    ///     .for_models("gpt-3.5-", Bpe::cl100k());
+    /// let tokens = Tokens::openai().for_models("our-tuned-model", Bpe::o200k());
     /// # }
     /// ```
     #[must_use]
@@ -119,12 +130,15 @@ impl Tokens {
 
     /// The choice for a stream of this model, if it is named.
     pub(crate) fn choose(&self, model: Option<&str>) -> Chosen {
+        let begins = |name: &str, prefix: &str| {
+            name.get(..prefix.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(prefix))
+        };
         let fits = |model: &str, prefix: &str| {
             let last = model.rsplit('/').next().unwrap_or(model);
-            model.starts_with(prefix) || last.starts_with(prefix)
+            begins(model, prefix) || begins(last.strip_prefix("ft:").unwrap_or(last), prefix)
         };
-        let found = model
-            .and_then(|model| self.choices.iter().skip(1).position(|choice| fits(model, &choice.prefix)));
+        let exceptions = self.choices.get(1..).unwrap_or_default();
+        let found = model.and_then(|model| exceptions.iter().position(|choice| fits(model, &choice.prefix)));
         let found = found.and_then(|index| u16::try_from(index + 1).ok());
         found.map_or_else(Chosen::default, Chosen)
     }

@@ -3,34 +3,50 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::OnceLock;
-use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Sender, channel};
 use std::thread;
 
-/// How many streams may wait for their count.
-const MOST_WAITING: usize = 64;
+/// The most text that may wait for its count, in bytes. What comes on top is
+/// not counted.
+const MOST_WAITING: usize = 64 * 1024 * 1024;
 
-/// It is told whether there is time to count.
-type Job = Box<dyn FnOnce(bool) + Send>;
+static WAITING: AtomicUsize = AtomicUsize::new(0);
 
-/// Does it soon, in the order of the calls; or now and without counting, if too
-/// many wait.
-pub(crate) fn later(job: Job) {
-    static THREAD: OnceLock<Option<SyncSender<Job>>> = OnceLock::new();
-    let refused = match THREAD.get_or_init(start) {
-        Some(sender) => sender.try_send(job).err(),
-        None => Some(TrySendError::Disconnected(job)),
+/// Whether there is time to count.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// It is this stream's turn.
+    Count,
+    /// Too much waits: the count is to be given up.
+    GiveUp,
+}
+
+type Job = Box<dyn FnOnce(Turn) + Send>;
+
+/// Does it soon, when it is its turn; or now and without counting, if too much
+/// waits. `bytes` is the text that it has to count.
+pub(crate) fn count_later(bytes: usize, job: Job) {
+    static THREAD: OnceLock<Option<Sender<(usize, Job)>>> = OnceLock::new();
+    let waiting = WAITING.fetch_add(bytes, Ordering::Relaxed);
+    let sender = THREAD.get_or_init(start).as_ref().filter(|_| waiting <= MOST_WAITING);
+    let refused = match sender {
+        Some(sender) => sender.send((bytes, job)).err().map(|refused| refused.0.1),
+        None => Some(job),
     };
-    if let Some(TrySendError::Full(job) | TrySendError::Disconnected(job)) = refused {
-        job(false);
+    if let Some(job) = refused {
+        WAITING.fetch_sub(bytes, Ordering::Relaxed);
+        job(Turn::GiveUp);
     }
 }
 
-fn start() -> Option<SyncSender<Job>> {
-    let (sender, jobs) = sync_channel::<Job>(MOST_WAITING);
+fn start() -> Option<Sender<(usize, Job)>> {
+    let (sender, jobs) = channel::<(usize, Job)>();
     let work = move || {
-        for job in jobs {
+        for (bytes, job) in jobs {
             // One that panics is no reason not to do the next.
-            let _ = catch_unwind(AssertUnwindSafe(|| job(true)));
+            let _ = catch_unwind(AssertUnwindSafe(|| job(Turn::Count)));
+            WAITING.fetch_sub(bytes, Ordering::Relaxed);
         }
     };
     thread::Builder::new().name("tower-tps-count".into()).spawn(work).ok().map(|_| sender)

@@ -16,7 +16,7 @@ pub use self::choice::Tokens;
 pub(crate) use self::counting::Counting;
 #[cfg(feature = "hf")]
 pub use self::hf::{Hf, HfError};
-pub(crate) use self::later::later;
+pub(crate) use self::later::{Turn, count_later};
 
 /// A way to cut text into tokens.
 pub trait Tokenizer: Send + Sync + Debug + 'static {

@@ -53,7 +53,8 @@ mod decoder {
     const PIECE: usize = 8 * 1024;
 
     /// The most that one chunk may decode to: this, or so many times its
-    /// length. A stream of events is far from it; a bomb is stopped by it.
+    /// length. A stream of events is far from it; a bomb is stopped by it, unless
+    /// it comes in such small chunks that no poll takes long over one.
     const MOST_DECODED: usize = 1024 * 1024;
     const MOST_TIMES: usize = 128;
 

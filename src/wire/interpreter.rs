@@ -15,7 +15,7 @@ pub(super) struct Interpreter {
     pub(super) content: Content,
     format: Format,
     template: Template,
-    events: u64,
+    events: u32,
     skipped: u32,
 }
 
@@ -51,7 +51,7 @@ impl Interpreter {
         if self.is_lost() {
             return;
         }
-        self.events += 1;
+        self.events = self.events.saturating_add(1);
         if let Some(error) = event.error {
             self.content.error(if error.is_empty() { "error" } else { error });
         } else {
@@ -66,7 +66,7 @@ impl Interpreter {
         if self.is_lost() {
             return;
         }
-        self.events += 1;
+        self.events = self.events.saturating_add(1);
         if event.skipped {
             self.skip(event.name);
         } else {
@@ -77,7 +77,7 @@ impl Interpreter {
 
     /// Reads a document, which is JSON.
     pub(super) fn document(&mut self, json: &[u8]) {
-        self.events += 1;
+        self.events = self.events.saturating_add(1);
         self.read_document(json);
         // Its end is that it parses.
         if self.dialect().is_some() && self.content.error_type().is_none() {
@@ -88,7 +88,7 @@ impl Interpreter {
 
     /// Events that were framed, read or skipped.
     pub(super) fn events(&self) -> u64 {
-        self.events
+        self.events.into()
     }
 
     /// Events that were skipped.
@@ -118,7 +118,7 @@ impl Interpreter {
             return self.content.tell(text);
         }
         dialect.event(event, &mut self.content);
-        if let Some(place) = self.content.only_text() {
+        if let (Some(place), true) = (self.content.only_text(), dialect.text_alone_differs()) {
             self.template.learn(event, place);
         }
     }

@@ -14,6 +14,8 @@ pub(super) enum Kind {
     Json,
     /// AWS's binary frames.
     Aws,
+    /// It does not say, or says that it is plain text: then its first bytes do.
+    Unnamed,
     /// Anything else.
     Opaque,
 }
@@ -27,6 +29,7 @@ impl Kind {
             b"application/x-jsonlines" | b"application/jsonlines" | b"application/stream+json" => Self::Lines,
             b"application/vnd.amazon.eventstream" => Self::Aws,
             b"application/json" | b"text/json" => Self::Json,
+            b"" | b"text/plain" => Self::Unnamed,
             name if name.ends_with(b"+json") => Self::Json,
             _ => Self::Opaque,
         }

@@ -58,7 +58,7 @@ pub struct Reader {
 impl Reader {
     /// The reader for a response with this status and these headers. What the
     /// body is, a stream of events, one JSON document or opaque bytes, follows
-    /// from its `content-type`; what format it has, from what is in it. A body
+    /// from its `content-type`, or from its first bytes where that says nothing; what format it has, from what is in it. A body
     /// whose `content-encoding` cannot be decoded is unmeasurable.
     #[must_use]
     pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
@@ -105,8 +105,14 @@ impl Reader {
         self
     }
 
-    /// Takes the next bytes of the body, and tells what they completed.
-    pub fn push(&mut self, chunk: &[u8]) -> Progress {
+    /// Takes the next frame of the body, and tells what it completed.
+    pub fn push(&mut self, frame: &[u8]) -> Progress {
+        self.feed(frame);
+        self.progress()
+    }
+
+    /// Takes a part of a frame.
+    pub(crate) fn feed(&mut self, chunk: &[u8]) {
         let Self { encoding, reading, .. } = self;
         let seen = match encoding {
             _ if self.lost => true,
@@ -121,6 +127,10 @@ impl Reader {
         if !seen {
             self.lose();
         }
+    }
+
+    /// The frame is over: tells what it completed.
+    pub(crate) fn progress(&mut self) -> Progress {
         self.reading.interpreter.content.progress()
     }
 
@@ -200,11 +210,11 @@ impl Reader {
         self.reading.interpreter.dialect().map(Dialect::name).or_else(opaque)
     }
 
-    /// Whether the body is a stream of events: it names itself one, or is one
-    /// JSON array whose elements are read as they come.
+    /// Whether the body is a stream of events: it names itself one, or was found
+    /// to be one, such as a JSON array whose elements are read as they come.
     #[must_use]
     pub fn streamed(&self) -> bool {
-        self.streamed || self.reading.is_streamed_array()
+        self.streamed || self.reading.is_found_stream()
     }
 
     /// What was generated so far.

@@ -96,21 +96,30 @@ impl Reading {
         matches!(self.body, Body::Opaque) || self.interpreter.is_lost()
     }
 
-    /// Whether it is one JSON array of a format that streams so.
-    pub(super) fn is_streamed_array(&self) -> bool {
-        let streams = || self.interpreter.dialect().is_some_and(|dialect| dialect.streams_arrays());
-        matches!(self.body, Body::Elements(_)) && streams()
+    /// Whether it was found to be a stream: events of a known format, or one
+    /// JSON array of a format that streams so.
+    pub(super) fn is_found_stream(&self) -> bool {
+        match (&self.body, self.interpreter.dialect()) {
+            (Body::Events(_), Some(_)) => true,
+            (Body::Elements(_), Some(dialect)) => dialect.streams_arrays(),
+            _ => false,
+        }
     }
 
     /// Whether it came to the end of its format, if that has one.
     pub(super) fn is_whole(&self, is_stream: bool) -> bool {
         match &self.body {
             Body::Elements(framer) if self.interpreter.dialect().is_none() => framer.is_closed(),
+            Body::Events(_) if !is_stream && self.interpreter.dialect().is_none() => true,
             Body::Events(_) | Body::Elements(_) => self.interpreter.content.ended(),
             Body::Document { cut, .. } => !cut,
             Body::Begun { .. } | Body::Opaque => !is_stream,
         }
     }
+}
+
+fn is_space(byte: &u8) -> bool {
+    byte.is_ascii_whitespace() || BOM.contains(byte)
 }
 
 /// What the first bytes make of a body, and those of them that are a part of
@@ -121,8 +130,16 @@ fn begin(kind: Kind, limit: usize, chunk: &[u8]) -> Option<(Body, &[u8])> {
         Kind::Lines => Framer::lines(limit),
         Kind::Aws => Framer::aws(limit),
         Kind::Opaque => return Some((Body::Opaque, chunk)),
+        Kind::Unnamed => {
+            let first = chunk.iter().find(|byte| !is_space(byte))?;
+            match first {
+                b'{' => Framer::lines(limit),
+                // `data`, `event`, `id`, `retry`, or a comment. What is none of them is not recognised.
+                b'd' | b'e' | b'i' | b'r' | b':' => Framer::sse(limit),
+                _ => return Some((Body::Opaque, chunk)),
+            }
+        }
         Kind::Json => {
-            let is_space = |byte: &u8| byte.is_ascii_whitespace() || BOM.contains(byte);
             let rest = chunk.get(chunk.iter().position(|byte| !is_space(byte))?..)?;
             return Some(match rest.first() {
                 Some(b'[') => (Body::Elements(Framer::array(limit)), rest),

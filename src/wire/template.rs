@@ -44,6 +44,8 @@ impl Template {
         let (begins, rest) = event.data.split_at_checked(before.len())?;
         let (text, ends) = rest.split_at_checked(rest.len().checked_sub(after.len())?)?;
         let fits = same(begins, before) && same(ends, after) && same(event.name, self.kept.get(..name_ends)?);
+        // An empty text is none, and what stands for it then the dialect knows.
+        let fits = fits && !text.is_empty();
         let text = Some(text).filter(|text| fits && memchr2(b'"', b'\\', text).is_none());
         std::str::from_utf8(text?).ok()
     }

@@ -45,7 +45,7 @@ impl Usage {
         let mut usage = Self { reasoning_apart: keys.reasoning_apart, ..Self::default() };
         for path in keys.reasoning {
             let mut value = value;
-            value.at(path, |value| usage.reasoning = value.figure());
+            value.at(path, |value| usage.reasoning = value.figure().or(usage.reasoning));
         }
         value.object(|key, value| match key {
             b"" => {}
@@ -58,9 +58,9 @@ impl Usage {
     }
 
     /// Output tokens with reasoning included, in whatever way the provider
-    /// counts. Where its format does not say, its own total decides whether its
-    /// output figure has reasoning already; where no total decides, reasoning
-    /// is added if there is more of it than of output. Absent without a figure.
+    /// counts. Where its format does not say, reasoning is added if there is more
+    /// of it than of output; else its own total decides whether its output
+    /// figure has reasoning already. Absent without a figure.
     #[must_use]
     pub fn normalised_output(&self) -> Option<u64> {
         let figure = |figure: Option<u32>| figure.map(u64::from);
@@ -70,6 +70,10 @@ impl Usage {
         }
         let output = figure(self.output)?;
         let both = output + reasoning;
+        // A part is not more than the whole, whatever the total says.
+        if reasoning > output {
+            return Some(both);
+        }
         if let (Some(input), Some(total)) = (figure(self.input), figure(self.total)) {
             if total == input + output {
                 return Some(output);
@@ -78,7 +82,7 @@ impl Usage {
                 return Some(both);
             }
         }
-        Some(if reasoning > output { both } else { output })
+        Some(output)
     }
 
     /// Takes the figures of a later object. Of each the last that is present

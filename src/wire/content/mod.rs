@@ -1,7 +1,9 @@
 //! What was generated: the sum of one response, whatever dialect it came in.
 
+mod frames;
 mod json;
 
+use self::frames::Frames;
 use super::Usage;
 use crate::tokens::{Counter, Counting, TokenSource};
 
@@ -24,17 +26,22 @@ pub struct Progress {
 pub struct Content {
     usage: Usage,
     /// Events with content that the usage can have counted.
-    usage_covers: u64,
+    usage_covers: u32,
     finish_reason: Option<Box<str>>,
     ended: bool,
     error: Option<Box<str>>,
     model: Option<Box<str>>,
-    events: u64,
+    events: u32,
     event: Told,
     item_has_text: bool,
     unread: bool,
+    /// Texts of several choices came, one between the other.
+    is_interleaved: bool,
     counting: Counting,
-    reported: Progress,
+    frames: Frames,
+    /// What of it was told to whoever asks for the progress.
+    reported_events: u32,
+    reported_tokens: u64,
     scratch: String,
 }
 
@@ -117,6 +124,12 @@ impl Content {
         self.unread = true;
     }
 
+    /// What was told belongs to another choice than the first, whose text comes
+    /// between its own.
+    pub(crate) fn interleaved(&mut self) {
+        self.is_interleaved = true;
+    }
+
     /// An item is over, and what follows tells it whole: that counts only if
     /// it did not come in pieces before.
     pub(crate) fn item(&mut self, tell_whole: impl FnOnce(&mut Self)) {
@@ -150,14 +163,17 @@ impl Content {
         }
         self.event.has_text = true;
         self.item_has_text = true;
+        self.frames.text(text.len());
         self.counting.push(text);
     }
 
     /// An event, or a document, is over: if it carried content, it counts.
     pub fn close_event(&mut self) {
         let told = std::mem::take(&mut self.event);
-        self.events += u64::from(told.has_text);
-        self.counting.event_is_over(self.model.as_deref());
+        self.events = self.events.saturating_add(u32::from(told.has_text));
+        if told.has_text {
+            self.counting.event_is_over(self.model.as_deref());
+        }
         if told.usage {
             self.usage_covers = self.events;
         }
@@ -173,7 +189,6 @@ impl Content {
     /// [`close`](Self::close) from within a poll; false if there is more to
     /// count than may be counted there.
     pub(crate) fn close_in_poll(&mut self) -> bool {
-        self.end_frame();
         self.counting.finish()
     }
 
@@ -194,15 +209,13 @@ impl Content {
 
     /// What was completed since this was asked last: to be asked once a frame.
     pub fn progress(&mut self) -> Progress {
-        self.end_frame();
-        let tokens = self.counting.sum().unwrap_or(self.events);
-        let before = self.reported;
-        self.reported = Progress { events: self.events, tokens };
-        Progress { events: self.events - before.events, tokens: tokens.saturating_sub(before.tokens) }
-    }
-
-    fn end_frame(&mut self) {
-        self.counting.frame_is_over(self.reported.events == 0);
+        let events = u64::from(self.events - self.reported_events);
+        self.frames.frame_is_over(events);
+        self.counting.frame_is_over();
+        let tokens = self.counting.sum().unwrap_or(self.events.into());
+        let new = tokens.saturating_sub(self.reported_tokens);
+        (self.reported_events, self.reported_tokens) = (self.events, tokens);
+        Progress { events, tokens: new }
     }
 
     // What came of it.
@@ -224,20 +237,29 @@ impl Content {
         let usage = usage.map(|tokens| (tokens, TokenSource::Usage));
         let counted = self.counted().map(|tokens| (tokens, TokenSource::Tokenizer));
         let any = self.events > 0 && !self.unread;
-        usage.or(counted.filter(|_| any)).or(any.then_some((self.events, TokenSource::Events)))
+        usage.or(counted.filter(|_| any)).or(any.then_some((self.events.into(), TokenSource::Events)))
+    }
+
+    /// Of the output tokens, those in the first frame with content and those in
+    /// the fullest.
+    pub(crate) fn tokens_in_frames(&self) -> (u64, u64) {
+        let events = self.events.into();
+        let tokens = self.output_tokens().map_or(events, |(tokens, _)| tokens);
+        self.frames.tokens(tokens, events)
     }
 
     /// What the counter counted; absent without one, if it gave up or panicked,
-    /// or if some text could not be read.
+    /// if some text could not be read, or if the texts of several choices came
+    /// interleaved, which are not one text.
     #[must_use]
     pub fn counted(&self) -> Option<u64> {
-        self.counting.sum().filter(|_| !self.unread)
+        self.counting.sum().filter(|_| !self.unread && !self.is_interleaved)
     }
 
     /// Events that carried generated content. A document is one.
     #[must_use]
     pub fn content_events(&self) -> u64 {
-        self.events
+        self.events.into()
     }
 
     /// Why the model stopped, in the provider's words.

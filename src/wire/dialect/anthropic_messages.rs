@@ -2,7 +2,7 @@
 
 use super::{Content, Dialect, Event, fault};
 use crate::wire::json::{Cursor, Quoted, fields, text_field};
-use crate::wire::usage::UsageKeys;
+use crate::wire::usage::{Usage, UsageKeys};
 
 /// Anthropic Messages: `anthropic-messages`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -35,6 +35,10 @@ impl Dialect for AnthropicMessages {
         }
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         fields(event.data, |key, value| match key {
             b"type" if value.quoted().map(Quoted::bytes) == Some(b"message_stop") => content.end(),
@@ -46,7 +50,7 @@ impl Dialect for AnthropicMessages {
                 });
             }
             b"content_block" => tell_block(value, content),
-            b"message" => tell_message(value, content),
+            b"message" => tell_start(value, content),
             b"usage" => content.json_usage(value, &USAGE),
             b"error" => {
                 fault::tell(value, content);
@@ -80,7 +84,28 @@ impl Dialect for AnthropicMessages {
     }
 }
 
-/// Tells a whole message. In a stream it is empty as a rule, and rarely all there is.
+/// Tells the message that a stream begins with. It is empty as a rule, and its
+/// output figure then provisional; rarely it is all there is.
+fn tell_start(message: &mut Cursor<'_>, content: &mut Content) {
+    let mut is_empty = true;
+    let mut usage = Usage::default();
+    let mut fields = *message;
+    fields.object(|key, value| match key {
+        b"content" => {
+            value.array(|_| is_empty = false);
+        }
+        b"usage" => usage = Usage::read(*value, &USAGE),
+        b"model" => content.json_model(value),
+        _ => {}
+    });
+    if is_empty {
+        content.usage(Usage { output: None, ..usage });
+    } else {
+        tell_message(message, content);
+    }
+}
+
+/// Tells a whole message.
 fn tell_message(message: &mut Cursor<'_>, content: &mut Content) {
     message.object(|key, value| match key {
         b"model" => content.json_model(value),

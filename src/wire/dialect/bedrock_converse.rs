@@ -20,6 +20,10 @@ impl Dialect for BedrockConverse {
         is_member(event.name)
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         tell_member(event.name, &mut Cursor::new(event.data), content);
     }

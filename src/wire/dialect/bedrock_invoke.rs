@@ -25,6 +25,10 @@ impl Dialect for BedrockInvoke {
         event.name == b"chunk" && payload(event.data).is_some()
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         let Some(json) = payload(event.data) else { return };
         let inner = Event { data: &json, ..Event::default() };

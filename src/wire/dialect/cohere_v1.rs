@@ -18,6 +18,10 @@ impl Dialect for CohereV1 {
             || kind(event.data).starts_with(b"tool-calls-")
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         let kind = kind(event.data);
         fields(event.data, |key, value| match key {

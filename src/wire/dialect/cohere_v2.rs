@@ -28,6 +28,10 @@ impl Dialect for CohereV2 {
         )
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         if openai::is_done(event) {
             return content.end();

@@ -26,6 +26,10 @@ impl Dialect for Gemini {
         is_known(event.data)
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         tell(event.data, content);
         if event.name == b"error" {

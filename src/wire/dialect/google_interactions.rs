@@ -26,6 +26,10 @@ impl Dialect for GoogleInteractions {
         [&b"interaction."[..], b"step.", b"content."].iter().any(|family| kind.starts_with(family))
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         if openai::is_done(event) {
             return content.end();

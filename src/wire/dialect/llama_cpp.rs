@@ -17,6 +17,10 @@ impl Dialect for LlamaCpp {
         is_known(event.data)
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         if openai::is_done(event) {
             return content.end();

@@ -61,6 +61,13 @@ pub trait Dialect: Send + Sync + Debug + 'static {
     /// is not of this format. It is JSON.
     fn document(&self, body: &[u8], content: &mut Content) -> bool;
 
+    /// Whether two events that differ in nothing but their text tell nothing
+    /// but that text. Where they do, not every event is shown: see the sources'
+    /// `wire/template.rs`. To be left alone unless it is certain.
+    fn text_alone_differs(&self) -> bool {
+        false
+    }
+
     /// Whether a JSON array of its documents is a stream of them, and not one
     /// response in brackets.
     fn streams_arrays(&self) -> bool {

@@ -17,6 +17,10 @@ impl Dialect for Ollama {
         is_known(event.data)
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         tell(event.data, content);
     }

@@ -16,6 +16,9 @@ pub(super) const USAGE: UsageKeys = UsageKeys {
     ..UsageKeys::NONE
 };
 
+/// llama.cpp tells these with its last piece of text, usage or not.
+const TIMINGS: UsageKeys = UsageKeys { output: b"predicted_n", ..UsageKeys::NONE };
+
 /// How deep arrays of typed parts may lie in one another.
 const PART_DEPTH: u8 = 2;
 
@@ -24,11 +27,11 @@ const PART_DEPTH: u8 = 2;
 pub(super) struct Shape<'a> {
     pub(super) object: &'a [u8],
     pub(super) has_error: bool,
-    pub(super) has_choices: bool,
     pub(super) has_text: bool,
     pub(super) has_delta: bool,
     pub(super) has_message: bool,
-    pub(super) choices: u32,
+    /// It has no choices in it, and a usage beside them.
+    pub(super) is_usage_only: bool,
 }
 
 /// Whether this is the end marker.
@@ -63,16 +66,11 @@ pub(super) fn chunk(
     let mut has_error = false;
     fields(json, |key, value| match key {
         b"choices" => {
-            value.array(|choice| {
-                choice.object(|key, value| match key {
-                    b"finish_reason" => content.json_stop(value),
-                    key if key == part => tell(value, content),
-                    _ => {}
-                });
-            });
+            value.array(|choice| tell_choice(choice, content, part, tell));
         }
         b"model" => content.json_model(value),
         b"usage" => content.json_usage(value, &USAGE),
+        b"timings" => content.json_usage(value, &TIMINGS),
         b"error" => has_error |= fault::tell(value, content),
         b"x_groq" => {
             value.object(|key, value| match key {
@@ -86,15 +84,56 @@ pub(super) fn chunk(
     has_error
 }
 
+fn tell_choice(
+    choice: &mut Cursor<'_>,
+    content: &mut Content,
+    part: &'static [u8],
+    tell: fn(&mut Cursor<'_>, &mut Content),
+) {
+    let mut has_part = false;
+    let mut whole = None;
+    let mut index = None;
+    choice.object(|key, value| match key {
+        key if key == part => {
+            has_part = value.peek() != Some(b'n');
+            tell(value, content);
+        }
+        b"message" => whole = Some(*value),
+        b"index" => index = value.figure(),
+        b"finish_reason" => content.json_stop(value),
+        _ => {}
+    });
+    // Some gateways send a whole response as the one event of a stream.
+    if let (Some(mut whole), false) = (whole, has_part) {
+        tell(&mut whole, content);
+    }
+    if index > Some(0) && content.event_has_text() {
+        content.interleaved();
+    }
+}
+
 /// Tells a message, or a piece of one.
 pub(super) fn message(message: &mut Cursor<'_>, content: &mut Content) {
     let mut reasoning = None;
     message.object(|key, value| match key {
         b"content" => parts(value, content, PART_DEPTH),
-        b"reasoning_content" | b"reasoning" => tell_reasoning(value, &mut reasoning, content),
+        b"reasoning_content" | b"reasoning" | b"reasoning_text" => {
+            tell_reasoning(value, &mut reasoning, content);
+        }
+        b"reasoning_details" => {
+            value.array(|detail| {
+                detail.at(&[b"text"], |text| tell_reasoning(text, &mut reasoning, content));
+            });
+        }
         b"refusal" => content.json_text(value),
         b"tool_calls" => {
-            value.array(|call| call.at(&[b"function", b"arguments"], |value| content.json_arguments(value)));
+            value.array(|call| {
+                call.object(|key, value| match key {
+                    b"function" => value.at(&[b"arguments"], |value| content.json_arguments(value)),
+                    b"custom" => value.at(&[b"input"], |value| content.json_text(value)),
+                    _ => {}
+                });
+            });
         }
         b"function_call" => value.at(&[b"arguments"], |value| content.json_arguments(value)),
         b"audio" => value.at(&[b"transcript"], |value| content.json_text(value)),
@@ -102,7 +141,7 @@ pub(super) fn message(message: &mut Cursor<'_>, content: &mut Content) {
     });
 }
 
-/// Some vendors send the same reasoning under both names.
+/// Some vendors send the same reasoning under several names.
 fn tell_reasoning<'a>(value: &mut Cursor<'a>, told: &mut Option<Quoted<'a>>, content: &mut Content) {
     let Some(text) = value.quoted() else { return parts(value, content, PART_DEPTH) };
     if told.is_some() {
@@ -124,7 +163,7 @@ fn parts(value: &mut Cursor<'_>, content: &mut Content, depth: u8) {
     }
     value.array(|part| {
         part.object(|key, value| {
-            if matches!(key, b"text" | b"thinking") {
+            if matches!(key, b"text" | b"thinking" | b"summary") {
                 parts(value, content, depth - 1);
             }
         });
@@ -136,12 +175,14 @@ fn parts(value: &mut Cursor<'_>, content: &mut Content, depth: u8) {
 impl<'a> Shape<'a> {
     pub(super) fn of(json: &'a [u8]) -> Self {
         let mut shape = Self::default();
+        let (mut has_usage, mut has_no_choice, mut choices) = (false, false, 0_u32);
         fields(json, |key, value| match key {
             b"object" => shape.object = value.quoted().map_or(&[], Quoted::bytes),
             b"error" => shape.has_error = fault::is_one(*value),
+            b"usage" => has_usage = value.peek() == Some(b'{'),
             b"choices" => {
-                shape.has_choices = value.array(|choice| {
-                    shape.choices += 1;
+                has_no_choice = value.array(|choice| {
+                    choices += 1;
                     choice.object(|key, value| match key {
                         b"text" => shape.has_text |= value.peek() == Some(b'"'),
                         b"delta" => shape.has_delta |= value.peek() == Some(b'{'),
@@ -152,6 +193,7 @@ impl<'a> Shape<'a> {
             }
             _ => {}
         });
+        shape.is_usage_only = has_usage && has_no_choice && choices == 0;
         shape
     }
 }

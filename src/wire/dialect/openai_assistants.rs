@@ -16,6 +16,10 @@ impl Dialect for OpenAiAssistants {
         event.name.starts_with(b"thread.")
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         match event.name {
             b"thread.message.delta" | b"thread.run.step.delta" => tell_delta(event.data, content),

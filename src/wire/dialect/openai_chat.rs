@@ -20,7 +20,12 @@ impl Dialect for OpenAiChat {
         shape.object == b"chat.completion.chunk"
             || shape.has_error
             || shape.has_delta
-            || (shape.has_choices && shape.choices == 0)
+            || shape.has_message
+            || shape.is_usage_only
+    }
+
+    fn text_alone_differs(&self) -> bool {
+        true
     }
 
     fn event(&self, event: &Event<'_>, content: &mut Content) {

@@ -17,6 +17,10 @@ impl Dialect for OpenAiCompletions {
         is_known(event.data)
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         openai::event(event, content, b"text", tell);
     }

@@ -16,8 +16,9 @@ const USAGE: UsageKeys = UsageKeys {
     ..UsageKeys::NONE
 };
 
-/// Deltas that the model did not generate.
-const NOT_GENERATED: &[u8] = b"response.shell_call_output_content.delta";
+/// Deltas that are no text: what a tool gave, and sound.
+const NO_TEXT: [&[u8]; 3] =
+    [b"response.shell_call_output_content.delta", b"response.audio.delta", b"response.output_audio.delta"];
 
 impl Dialect for OpenAiResponses {
     fn name(&self) -> &'static str {
@@ -28,13 +29,17 @@ impl Dialect for OpenAiResponses {
         kind(event).starts_with(b"response.")
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         if openai::is_done(event) {
             return content.end();
         }
         let kind = kind(event);
         fields(event.data, |key, value| match key {
-            b"delta" if kind.ends_with(b".delta") && kind != NOT_GENERATED => content.json_text(value),
+            b"delta" if kind.ends_with(b".delta") && !NO_TEXT.contains(&kind) => content.json_text(value),
             b"item" if kind == b"response.output_item.done" => {
                 let item = *value;
                 content.item(|content| tell_item(item, content));
@@ -68,10 +73,17 @@ impl Dialect for OpenAiResponses {
 
     fn skipped(&self, name: &[u8], content: &mut Content) {
         match name {
-            b"response.completed" | b"response.incomplete" => content.end(),
+            name if is_closing(name) => {
+                content.end();
+                if !content.has_text() {
+                    content.unread();
+                }
+            }
             b"response.failed" => content.error("error"),
-            // What they repeat comes in pieces too, or was given by the caller.
+            // What they repeat was given by the caller.
             b"response.created" | b"response.in_progress" | b"response.queued" => {}
+            // What it repeats came in pieces, if any did.
+            b"response.output_item.done" => content.item(Content::unread),
             name if name.ends_with(b".done") || name.ends_with(b".added") => {}
             _ => content.unread(),
         }

@@ -17,6 +17,10 @@ impl Dialect for Tgi {
         is_known(event.data, b"token")
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         fields(event.data, |key, value| match key {
             b"token" => tell_token(value, content),

@@ -23,6 +23,10 @@ impl Dialect for WriterCompletions {
         has_value && others == 0
     }
 
+    fn text_alone_differs(&self) -> bool {
+        true
+    }
+
     fn event(&self, event: &Event<'_>, content: &mut Content) {
         Cursor::new(event.data).at(&[b"value"], |value| content.json_text(value));
     }

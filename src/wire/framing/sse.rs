@@ -13,12 +13,12 @@ use super::{BOM, DEFAULT_LIMIT, Event};
 /// events.
 ///
 /// Lines end in LF, CRLF or CR. An event without a `data:` line is none. An
-/// event is skipped, and only its name is told, if its data or any line of it
-/// other than a comment is over the limit; the stream goes on after it. No more
+/// event is skipped, and only its name is told, if its data are over
+/// the limit; the stream goes on after it. No more
 /// than three times the limit is ever held.
 #[derive(Debug)]
 pub struct SseFramer {
-    limit: usize,
+    limit: u32,
     name: Vec<u8>,
     data: Vec<u8>,
     has_data: bool,
@@ -61,7 +61,7 @@ impl SseFramer {
     #[must_use]
     pub fn with_limit(bytes: usize) -> Self {
         Self {
-            limit: bytes,
+            limit: u32::try_from(bytes).unwrap_or(u32::MAX),
             name: Vec::new(),
             data: Vec::new(),
             has_data: false,
@@ -112,6 +112,10 @@ impl SseFramer {
         self.after_cr = false;
     }
 
+    fn limit(&self) -> usize {
+        self.limit as usize
+    }
+
     /// Reads a line that lies in the present chunk; true if it ends an event.
     fn borrowed<'a>(&mut self, line: &'a [u8], seen: &mut Seen<'a>) -> bool {
         match self.read(line) {
@@ -152,21 +156,24 @@ impl SseFramer {
             line = line.strip_prefix(BOM).unwrap_or(line);
         }
         let read = Line::read(line);
-        if line.len() <= self.limit || line.first() == Some(&b':') {
+        if line.len() <= self.limit() || line.first() == Some(&b':') {
             return read;
         }
-        self.over = true;
-        // Of a line that is too long the end may be missing, and then also its sense.
+        // Of a line that is too long the end may be missing, and then also its
+        // sense. Without data it costs only itself.
         match read {
-            Line::Name(_) => Line::Other,
-            read => read,
+            Line::Data(_) => {
+                self.over = true;
+                read
+            }
+            _ => Line::Other,
         }
     }
 
     /// Keeps a piece of an unfinished line, or as much of it as shows that it
     /// is too long.
     fn hold(&mut self, piece: &[u8]) {
-        let room = self.limit.saturating_add(BOM.len() + 1).saturating_sub(self.line.len());
+        let room = self.limit().saturating_add(BOM.len() + 1).saturating_sub(self.line.len());
         self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
     }
 
@@ -183,7 +190,7 @@ impl SseFramer {
 
     fn join(&mut self, data: &[u8]) {
         let separator = usize::from(self.has_data);
-        if self.over || self.data.len() + separator + data.len() > self.limit {
+        if self.over || self.data.len() + separator + data.len() > self.limit() {
             self.over = true;
             return;
         }
