@@ -152,8 +152,7 @@ def messages(url, ask, answer):
     arguments = {
         "model": "smollm2", "messages": [{"role": "user", "content": ask.prompt}], "max_tokens": ask.max_tokens,
         "extra_headers": {"x-request-id": ask.request_id},
-        # This format leaves cached tokens out of its input: streamed, there are none.
-        "extra_body": extra_of(ask, cache_prompt=not ask.streamed, **SAME), **tools,
+        "extra_body": extra_of(ask, **SAME), **tools,
     }  # fmt: skip
     with anthropic.Anthropic(base_url=url, api_key="none", timeout=60, max_retries=0) as client:
         if not ask.streamed:
