@@ -85,6 +85,7 @@ def serve():
     params.model.path = model_path()
     params.n_parallel = SLOTS
     params.n_ctx = 8192
+    params.chat_template = pathlib.Path(__file__).with_name("template.jinja").read_text(encoding="utf-8")
     params.hostnames = ["127.0.0.1"]
     # One: what else runs on a small machine then slows the engine, and does not stall it at every step.
     params.cpuparams.n_threads = 1

@@ -11,8 +11,12 @@ import time
 import traceback
 
 import bodies
+import cut_off
+import formats
 import records
+import refusals
 import reuse
+import usage_event
 from checks import Checks
 from engine import SLOTS, Engine
 from load import drive
@@ -59,6 +63,10 @@ def main(directory):
         with Engine(directory) as engine:
             bodies.check(checks, engine, directory)
             reuse.check(checks, engine, directory)
+            usage_event.check(checks, engine)
+            formats.check(checks, engine, directory)
+            cut_off.check(checks, engine, directory)
+            refusals.check(checks, engine, directory)
             load(checks, engine, directory)
     except Exception as error:
         traceback.print_exc()
