@@ -57,6 +57,7 @@ struct Inner {
     /// Requests that have ended and whose tokens are still being counted.
     counts_open: AtomicU64,
     closing: AtomicBool,
+    closed: AtomicBool,
 }
 
 // === impl Pool ===
@@ -134,12 +135,19 @@ impl Pool {
     /// its last line. To be called when no request is under way any more; what
     /// ends later is told to nobody. A second call does nothing. A record whose
     /// tokens are still being counted goes out before the end, with its count
-    /// given up if that has not begun.
+    /// given up if that has not begun; [`is_closed`](Self::is_closed) tells
+    /// when that is done.
     pub fn close(&self) {
         self.inner.closing.store(true, Ordering::SeqCst);
         if self.inner.counts_open.load(Ordering::SeqCst) == 0 {
             self.inner.close();
         }
+    }
+
+    /// Whether the end of the run has been told to all.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.inner.closed.load(Ordering::Acquire)
     }
 
     pub(crate) fn gate(&self) -> &Gate {
@@ -243,6 +251,7 @@ impl Inner {
             let _in_order = self.telling.lock();
             self.snapshot()
         });
+        self.closed.store(true, Ordering::Release);
     }
 }
 
@@ -345,6 +354,7 @@ impl Builder {
                 emitted_tokens: AtomicU64::new(0),
                 counts_open: AtomicU64::new(0),
                 closing: AtomicBool::new(false),
+                closed: AtomicBool::new(false),
             }),
         };
         let inner = &pool.inner;

@@ -85,7 +85,8 @@ pub struct Generated {
     pub reasoning_tokens: Option<u64>,
     /// What the pool's tokenizer counted; absent without one, or where it failed.
     pub counted_tokens: Option<u64>,
-    /// How the pool counts tokens: see [`Tokens::name`](crate::tokens::Tokens::name).
+    /// How the pool counts the tokens of this model: `usage`, `events`, or the
+    /// tokenizer's name. See [`Tokens`](crate::tokens::Tokens).
     pub tokenizer: Arc<str>,
     /// Events that carried generated content. A document is one.
     pub content_events: u64,

@@ -124,6 +124,103 @@ fn too_large_events() {
     assert_eq!(read(limit, [text.into(), large("response.completed")].concat()).skipped(), 0);
 }
 
+/// Of an item that is too large, what it repeats came in pieces, or else was
+/// text that nobody read; and so with a closing event that has all of it.
+#[test]
+fn too_large_items() {
+    let filler = "x".repeat(DEFAULT_LIMIT);
+    let event = |name: &str, rest: &str| format!("event: {name}\ndata: {{\"type\":\"{name}\"{rest}}}\n\n");
+    let text = event("response.output_text.delta", ",\"delta\":\"abc\"");
+    let item = event("response.output_item.done", ",\"item\":{\"type\":\"message\"}");
+    let large_item = event("response.output_item.done", &format!(",\"item\":{{\"arguments\":\"{filler}\"}}"));
+    let end = event("response.completed", "");
+    let large_end = event("response.completed", &format!(",\"response\":{{\"output\":\"{filler}\"}}"));
+    let counted = |events: &[&String]| {
+        let body: String = events.iter().map(|event| event.as_str()).collect();
+        let reader = read(reader("text/event-stream").with_counter(Box::new(Bytes)), body);
+        assert_eq!(reader.outcome(), Outcome::Completed);
+        reader.content().counted()
+    };
+    assert_eq!(counted(&[&text, &large_item, &end]), Some(3));
+    assert_eq!(counted(&[&text, &item, &large_item, &end]), None);
+    assert_eq!(counted(&[&text, &item, &large_end]), Some(3));
+    assert_eq!(counted(&[&item, &large_end]), None);
+}
+
+/// A dialect that wraps one of ours is shown every event, those too that differ
+/// from the one before in their text alone.
+#[test]
+fn a_wrapped_format() {
+    #[derive(Debug)]
+    struct Wrapped;
+    impl Dialect for Wrapped {
+        fn name(&self) -> &'static str {
+            "wrapped"
+        }
+        fn recognises(&self, event: &Event<'_>) -> bool {
+            OpenAiChat.recognises(event)
+        }
+        fn event(&self, event: &Event<'_>, content: &mut Content) {
+            OpenAiChat.event(event, content);
+            if event.data.windows(5).any(|window| window == b"<end>") {
+                content.finish("sentinel");
+                content.end();
+            }
+        }
+        fn document(&self, _: &[u8], _: &mut Content) -> bool {
+            false
+        }
+    }
+    let body: String = ["a", "b", "<end>"]
+        .map(|text| format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}}}}]}}\n\n"))
+        .concat();
+    let wrapped = read(reader("text/event-stream").with_dialects(Dialects::all().with(Wrapped)), body);
+    assert_eq!(
+        (wrapped.outcome(), wrapped.content().finish_reason()),
+        (Outcome::Completed, Some("sentinel"))
+    );
+}
+
+/// What the short way reads is what the whole event says: where a text may be
+/// empty, something else in the event may stand for it.
+#[test]
+fn an_empty_text_is_read_in_full() {
+    let event = |text: &str| {
+        format!(
+            "data: {{\"candidates\":[{{\"content\":{{\"parts\":[{{\"text\":\"{text}\"}},{{\"functionCall\":{{\"name\":\"f\"}}}}]}}}}]}}\n\n"
+        )
+    };
+    let counted = reader("text/event-stream").with_counter(Box::new(Bytes));
+    let gemini = read(counted, [event("ab"), event("cd"), event("")].concat());
+    assert_eq!((gemini.content().content_events(), gemini.content().counted()), (3, Some(5)));
+}
+
+/// Choices whose texts come one between the other are not one text, and no
+/// tokenizer's count of it is right.
+#[test]
+fn interleaved_choices() {
+    let chunk = |index: u32| {
+        format!("data: {{\"choices\":[{{\"index\":{index},\"delta\":{{\"content\":\"ab\"}}}}]}}\n\n")
+    };
+    let counted = |indices: &[u32]| {
+        let body: String = indices.iter().map(|&index| chunk(index)).collect();
+        let reader = read(reader("text/event-stream").with_counter(Box::new(Bytes)), body);
+        reader.content().output_tokens()
+    };
+    assert_eq!(counted(&[0, 0, 0, 0]), Some((8, TokenSource::Tokenizer)));
+    assert_eq!(counted(&[0, 1, 0, 1]), Some((4, TokenSource::Events)));
+}
+
+/// A line that is too long costs its event only if it has data in it.
+#[test]
+fn too_long_lines() {
+    let id = "x".repeat(2 * DEFAULT_LIMIT);
+    let body =
+        format!("id: {id}\ndata: {{\"choices\":[{{\"delta\":{{\"content\":\"ab\"}}}}]}}\n\ndata: [DONE]\n\n");
+    let reader = read(reader("text/event-stream").with_counter(Box::new(Bytes)), body);
+    assert_eq!((reader.skipped(), reader.content().counted()), (0, Some(2)));
+}
+
 /// Frames whose checksum is wrong end the reading, and what was read before
 /// counts for nothing but a final usage.
 #[test]

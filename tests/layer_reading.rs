@@ -421,6 +421,8 @@ async fn a_tokenizer_for_each_model() {
         ("\"model\":\"gpt-5\",", "gpt", TokenSource::Tokenizer),
         ("\"model\":\"gpt-4-turbo\",", "gpt-4", TokenSource::Tokenizer),
         ("\"model\":\"openai/gpt-4-turbo\",", "gpt-4", TokenSource::Tokenizer),
+        ("\"model\":\"GPT-4-turbo\",", "gpt-4", TokenSource::Tokenizer),
+        ("\"model\":\"ft:gpt-4o-2024-08-06:o::1\",", "gpt", TokenSource::Tokenizer),
         ("\"model\":\"llama\",", "events", TokenSource::Events),
         ("", "events", TokenSource::Events),
     ] {

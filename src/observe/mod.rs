@@ -17,9 +17,10 @@ use crate::clock::Instant;
 use crate::gate::Change;
 use crate::record::RequestRecord;
 
-/// Hears of all that a pool measures. Each method runs in the task that made
-/// the news, and must not block. A panic in one is caught and costs nobody else
-/// a thing.
+/// Hears of all that a pool measures. Each method runs where the news was made:
+/// in the request's task, in that of the samples, or, for a record that waited
+/// for its tokens to be counted, on the thread that counts. It must not block. A
+/// panic in one is caught and costs nobody else a thing.
 pub trait Observer: Debug + Send + Sync + 'static {
     /// The pool starts. Told once, before everything else.
     fn start(&self, start: &Start) {

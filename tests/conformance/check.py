@@ -13,7 +13,8 @@ COLUMNS = (
 NUMBERS = "status events first_content content_events output_tokens input_tokens reasoning_tokens characters".split()
 # Where generated text stands, by the keys on the way to it; `*` is every element of an array.
 MESSAGE = """content content.*.text content.*.thinking content.*.thinking.*.text reasoning_content refusal reasoning
-    tool_calls.*.function.arguments function_call.arguments audio.transcript"""
+    reasoning_text reasoning_details.*.text content.*.summary.*.text
+    tool_calls.*.function.arguments tool_calls.*.custom.input function_call.arguments audio.transcript"""
 DELTA = "text thinking partial_json input reasoningContent.text reasoningContent.reasoningText.text toolUse.input"
 GEMINI = "text functionCall.args functionCall.partialArgs.*.stringValue executableCode.code"
 NAMES = "candidates.*.content.parts.*.functionCall.name".split(".")  # they stand for calls without arguments
@@ -76,7 +77,7 @@ def events(row, body):
             body, packed = body + unpacker.decompress(packed), unpacker.unused_data
     if row["streamed"] == "no":
         return [body.decode()]
-    of = {"text/event-stream": sse, "application/json": elements, "application/vnd.amazon.eventstream": frames}
+    of = {"text/event-stream": sse, "text/plain": sse, "application/json": elements, "application/vnd.amazon.eventstream": frames}
     return list(of.get(row["content_type"].lower().partition(";")[0], lines)(body))
 
 
@@ -102,6 +103,8 @@ def texts(form, event):
         return [token["text"]] if token["text"] and not token["special"] else []
     if form == "bedrock-invoke" and "bytes" in value:
         value = json.loads(base64.b64decode(value["bytes"]))
+    if value.get("type") == "response.audio.delta":
+        return []
     if form == "openai-responses" and "delta" in value:
         return [value["delta"]] if value["delta"] else []
     if form == "openai-responses" and value.get("type") == "response.output_item.done":
@@ -111,8 +114,8 @@ def texts(form, event):
     for choice in value.get("choices", []) if form == "openai-chat" else []:
         said = choice.get("delta") or choice.get("message") or {}
         choice["message"] = {} if "delta" in choice else said
-        if said.get("reasoning") == said.get("reasoning_content"):
-            said.pop("reasoning", None)
+        if said.get("reasoning") in (said.get("reasoning_content"), *walk(said, ["reasoning_details", "*", "text"])):
+            said.pop("reasoning", None)  # the same under two names
     before, after = PATHS[form]
     found = [t for start in before.split(" ") for end in after.split() for t in walk(value, (start + end).split("."))]
     return found or (walk(value, NAMES) if form == "gemini" else [])

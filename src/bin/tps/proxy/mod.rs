@@ -93,9 +93,16 @@ async fn close(pool: Pool, signals: &mut Signals) -> Result<(), Failure> {
         }
     };
     if tokio::time::timeout(SETTLING, settled).await.is_err() {
-        eprintln!("tps: some requests have not ended, and are not in the log");
+        eprintln!("tps: some requests have not ended, and are not in the log, or not with their tokens");
     }
-    let written = tokio::task::spawn_blocking(move || pool.close());
+    let written = async {
+        let closing = pool.clone();
+        tokio::task::spawn_blocking(move || closing.close()).await?;
+        while !pool.is_closed() {
+            tokio::time::sleep(SETTLING_STEP).await;
+        }
+        Ok::<_, tokio::task::JoinError>(())
+    };
     tokio::select! {
         written = tokio::time::timeout(WRITING, written) => match written {
             Ok(Ok(())) => Ok(()),
