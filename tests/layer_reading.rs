@@ -193,6 +193,43 @@ async fn dropped_after_what() {
     }
 }
 
+/// A stream that is cut off has emitted what its counter held back.
+#[tokio::test(start_paused = true)]
+async fn what_a_cut_stream_has_emitted() {
+    /// One token a piece, of which it holds back the last.
+    #[derive(Clone, Debug, Default)]
+    struct Late(u64);
+    impl Tokenizer for Late {
+        fn name(&self) -> &str {
+            "late"
+        }
+        fn counter(&self) -> Box<dyn Counter> {
+            Box::<Late>::default()
+        }
+    }
+    impl Counter for Late {
+        fn push(&mut self, _: &str) -> u64 {
+            std::mem::replace(&mut self.0, 1)
+        }
+        fn finish(&mut self) -> u64 {
+            self.0
+        }
+    }
+    let records = Records::default();
+    let pool = Pool::builder("test")
+        .tokenizer(Tokens::by(Late::default()))
+        .observer(records.clone())
+        .build()
+        .unwrap();
+    let mut body = respond(&pool, "text/event-stream", text(&[(1, ONE), (1, ONE), (1, ONE)])).await;
+    body.frame().await.unwrap().unwrap();
+    body.frame().await.unwrap().unwrap();
+    assert_eq!(pool.sample().emitted_tokens, 1);
+    drop(body);
+    assert_eq!(records.0.lock().unwrap().remove(0).output_tokens(), Some(2));
+    assert_eq!(pool.sample().emitted_tokens, 2);
+}
+
 /// Data in several slices is read through, and handed on as it is.
 #[tokio::test(start_paused = true)]
 async fn several_slices_are_one_event() {

@@ -211,7 +211,9 @@ impl Flight {
     fn finish_reading(&mut self, clean: bool) {
         let Some(reader) = &mut self.reader else { return };
         if !clean {
-            return reader.break_off();
+            // What the counter held back was passed on too.
+            let held_back = reader.break_off();
+            return self.pool.emitted(held_back.tokens);
         }
         let read = reader.end();
         if let Some(at) = self.last_chunk_at {

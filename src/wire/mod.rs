@@ -148,7 +148,7 @@ impl Reader {
     /// Takes the news that the body was cut off: what is unfinished stays so,
     /// and only the counter gives what it held back.
     pub fn cut(&mut self) {
-        self.break_off();
+        let _ = self.break_off();
         let _ = self.count_rest();
     }
 
@@ -165,10 +165,11 @@ impl Reader {
     }
 
     /// [`cut`](Self::cut) from within a poll, likewise.
-    pub(crate) fn break_off(&mut self) {
+    pub(crate) fn break_off(&mut self) -> Progress {
         if !std::mem::replace(&mut self.finished, true) {
             self.uncounted = !self.reading.interpreter.content.close_in_poll();
         }
+        self.progress()
     }
 
     /// Whether the count is still open.
