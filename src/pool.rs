@@ -247,11 +247,13 @@ impl Inner {
     }
 
     fn close(&self) {
-        self.observers.end(|| {
+        let told = self.observers.end(|| {
             let _in_order = self.telling.lock();
             self.snapshot()
         });
-        self.closed.store(true, Ordering::Release);
+        if told {
+            self.closed.store(true, Ordering::Release);
+        }
     }
 }
 

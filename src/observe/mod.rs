@@ -100,12 +100,15 @@ impl Observers {
         }
     }
 
-    /// Tells each of the end, once: how the pool stands then is asked only if so.
-    pub(crate) fn end(&self, sample: impl FnOnce() -> Sample) {
-        if !self.ended.swap(true, Ordering::AcqRel) {
+    /// Tells each of the end, once: how the pool stands then is asked only if
+    /// so. True for the call that told it, when it has.
+    pub(crate) fn end(&self, sample: impl FnOnce() -> Sample) -> bool {
+        let is_first = !self.ended.swap(true, Ordering::AcqRel);
+        if is_first {
             let sample = sample();
             self.each(|observer| observer.end(&sample));
         }
+        is_first
     }
 
     pub(crate) fn have_ended(&self) -> bool {
