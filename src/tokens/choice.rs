@@ -170,3 +170,27 @@ impl Tokens {
         self.choices.get(usize::from(index))
     }
 }
+
+#[cfg(all(test, feature = "bpe"))]
+mod tests {
+    use super::*;
+
+    /// OpenAI's models as tiktoken has them, in the spellings that are met.
+    #[test]
+    fn the_models_of_openai() {
+        let tokens = Tokens::openai();
+        for (models, tokenizer) in [
+            (&["gpt-5", "gpt-5-mini", "gpt-4.1-nano", "gpt-4o-2024-05-13", "GPT-4o"][..], "o200k_base"),
+            (&["o1-mini", "o3", "o4-mini", "chatgpt-4o-latest", "gpt-oss-120b"], "o200k_base"),
+            (&["openai/gpt-4o-mini", "ft:gpt-4o-2024-08-06:us::1"], "o200k_base"),
+            (&["gpt-4", "gpt-4-0314", "gpt-4-turbo", "gpt-3.5-turbo-0125", "gpt-35-turbo"], "cl100k_base"),
+            (&["ft:gpt-4-0613:us::1", "ft:gpt-3.5-turbo:us", "davinci-002"], "cl100k_base"),
+            (&["claude-opus-4", "llama-3", "", "g", "ö"], "events"),
+        ] {
+            for model in models {
+                assert_eq!(&*tokens.name_of(tokens.choose(Some(model))), tokenizer, "{model}");
+            }
+        }
+        assert_eq!(&*tokens.name_of(tokens.choose(None)), "events");
+    }
+}

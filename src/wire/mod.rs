@@ -58,8 +58,9 @@ pub struct Reader {
 impl Reader {
     /// The reader for a response with this status and these headers. What the
     /// body is, a stream of events, one JSON document or opaque bytes, follows
-    /// from its `content-type`, or from its first bytes where that says nothing; what format it has, from what is in it. A body
-    /// whose `content-encoding` cannot be decoded is unmeasurable.
+    /// from its `content-type`, or from its first bytes where that says nothing;
+    /// what format it has, from what is in it. A body whose `content-encoding`
+    /// cannot be decoded is unmeasurable.
     #[must_use]
     pub fn new(status: StatusCode, headers: &HeaderMap) -> Self {
         let kind = Kind::of(headers);
