@@ -62,7 +62,8 @@ impl Timeline {
     /// Marks a frame that completed at least one event with generated content.
     pub fn content(&mut self, at: Instant) {
         self.first_token_at.get_or_insert(at);
-        if let Some(last) = self.last_token_at {
+        // The last event may be over only with the body: it belongs to the last frame.
+        if let Some(last) = self.last_token_at.filter(|last| *last != at) {
             self.max_token_gap = self.max_token_gap.max(Some(at.since(last)));
         }
         self.last_token_at = Some(at);

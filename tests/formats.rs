@@ -208,7 +208,14 @@ fn interleaved_choices() {
         reader.content().output_tokens()
     };
     assert_eq!(counted(&[0, 0, 0, 0]), Some((8, TokenSource::Tokenizer)));
+    assert_eq!(counted(&[0, 0, 1, 1]), Some((8, TokenSource::Tokenizer)), "one after the other");
     assert_eq!(counted(&[0, 1, 0, 1]), Some((4, TokenSource::Events)));
+
+    // A document has its choices one after the other.
+    let choice = |index: u32| format!("{{\"index\":{index},\"message\":{{\"content\":\"abc\"}}}}");
+    let body = format!("{{\"choices\":[{},{}]}}", choice(0), choice(1));
+    let document = read(reader("application/json").with_counter(Box::new(Bytes)), body);
+    assert_eq!(document.content().output_tokens(), Some((6, TokenSource::Tokenizer)));
 }
 
 /// A line that is too long costs its event only if it has data in it.

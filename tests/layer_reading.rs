@@ -166,8 +166,10 @@ async fn how_it_ended() {
     // What does not say what it is, is what its first bytes say.
     let unnamed = read("text/plain", text(&[(1, ONE), (1, DONE)])).await;
     assert_eq!((unnamed.outcome, unnamed.output_tokens()), (Outcome::Completed, Some(1)));
-    let plain = read("text/plain", text(&[(1, "dear reader\n\n")])).await;
-    assert_eq!((plain.outcome, plain.output_tokens()), (Outcome::Completed, None));
+    for words in ["dear reader\n\n", "event: error\ndata: a party\n\n", "{\"error\":\"x\"}\n"] {
+        let plain = read("text/plain", text(&[(1, words)])).await;
+        assert_eq!((plain.outcome, plain.output_tokens()), (Outcome::Completed, None), "{words}");
+    }
 }
 
 /// What a body that was dropped half-way is called depends on what had passed:

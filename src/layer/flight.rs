@@ -295,9 +295,10 @@ impl Flight {
                 pool.count_begins();
                 let job = move |turn| {
                     match turn {
-                        Turn::Count if !pool.is_closing() => pool.emitted(reader.count_rest().tokens),
+                        Turn::Count if !pool.is_closing() => {}
                         _ => reader.give_up_count(),
                     }
+                    pool.emitted(reader.count_rest().tokens);
                     tell(&pool, &reader, record);
                     pool.count_ended();
                 };

@@ -85,8 +85,9 @@ impl Tokens {
     #[cfg(feature = "bpe")]
     #[must_use]
     pub fn openai() -> Self {
-        const O200K: [&str; 8] = ["gpt-", "gpt-4o", "gpt-4.1", "gpt-4.5", "chatgpt-4o", "o1", "o3", "o4"];
-        const CL100K: [&str; 4] = ["gpt-4", "gpt-3", "davinci-002", "babbage-002"];
+        const O200K: [&str; 9] =
+            ["gpt-5", "gpt-oss", "gpt-4o", "gpt-4.1", "gpt-4.5", "chatgpt-4o", "o1", "o3", "o4-mini"];
+        const CL100K: [&str; 5] = ["gpt-4", "gpt-3.5", "gpt-35", "davinci-002", "babbage-002"];
         let by = |tokens: Self, models: &[&str], bpe: super::Bpe| {
             models.iter().fold(tokens, |tokens, models| tokens.for_models(models, bpe.clone()))
         };
@@ -110,6 +111,12 @@ impl Tokens {
     pub fn for_models(mut self, prefix: &str, tokenizer: impl Tokenizer) -> Self {
         let name = tokenizer.name().into();
         let by = By::Tokenizer(Box::new(tokenizer));
+        // A later one takes the place of one for the same models.
+        let mut index = 0;
+        self.choices.retain(|choice| {
+            index += 1;
+            index == 1 || *choice.prefix != *prefix
+        });
         self.choices.push(Choice { prefix: prefix.into(), name, by });
         if let Some(exceptions) = self.choices.get_mut(1..) {
             exceptions.sort_by_key(|choice| std::cmp::Reverse(choice.prefix.len()));
@@ -185,7 +192,7 @@ mod tests {
             (&["openai/gpt-4o-mini", "ft:gpt-4o-2024-08-06:us::1"], "o200k_base"),
             (&["gpt-4", "gpt-4-0314", "gpt-4-turbo", "gpt-3.5-turbo-0125", "gpt-35-turbo"], "cl100k_base"),
             (&["ft:gpt-4-0613:us::1", "ft:gpt-3.5-turbo:us", "davinci-002"], "cl100k_base"),
-            (&["claude-opus-4", "llama-3", "", "g", "ö"], "events"),
+            (&["claude-opus-4", "gpt-neox-20b", "", "g", "ö"], "events"),
         ] {
             for model in models {
                 assert_eq!(&*tokens.name_of(tokens.choose(Some(model))), tokenizer, "{model}");

@@ -15,6 +15,10 @@ use super::{Counter, Tokens};
 /// tokenizers takes some 40 ns a byte, which makes 20 µs of it.
 const BUDGET: usize = 512;
 
+/// The most that a counter may keep and still be asked in a poll, in bytes: it
+/// may have to count all of it at once, as one long word without a blank.
+const MOST_PENDING: usize = 8 * 1024;
+
 /// The most text that is held, in bytes. The count of a stream that is further
 /// behind is given up.
 const MOST_HELD: usize = 1024 * 1024;
@@ -140,10 +144,10 @@ impl Counting {
         self.chosen
     }
 
-    /// How much text this frame may still count. None while the counter itself
-    /// keeps much, since it may have to count that at any time.
+    /// How much text this frame may still count. None any more once the counter
+    /// itself keeps very much: then the rest is counted when the stream has ended.
     fn room(&self) -> usize {
-        if self.pending as usize > BUDGET { 0 } else { BUDGET.saturating_sub(self.spent as usize) }
+        if self.pending as usize > MOST_PENDING { 0 } else { BUDGET.saturating_sub(self.spent as usize) }
     }
 
     fn hold(&mut self, text: &str) {
@@ -303,6 +307,33 @@ mod tests {
         assert!(!counting.finish());
         counting.finish_late();
         assert_eq!(counting.sum(), Some(8 * BUDGET as u64));
+    }
+
+    /// One long piece that a counter keeps does not end the counting: it goes on
+    /// with the frames after it.
+    #[test]
+    fn a_long_piece_is_got_over() {
+        /// Counts at each blank.
+        #[derive(Debug, Default)]
+        struct Words(usize);
+        impl Counter for Words {
+            fn push(&mut self, text: &str) -> u64 {
+                let blanks = text.matches(' ').count();
+                self.0 = text.rfind(' ').map_or(self.0 + text.len(), |at| text.len() - at);
+                blanks as u64
+            }
+            fn finish(&mut self) -> u64 {
+                1
+            }
+            fn pending(&self) -> usize {
+                self.0
+            }
+        }
+        let mut counting = Counting::by(Some(Box::<Words>::default()));
+        for _ in 0..10 {
+            assert_eq!(frame(&mut counting, &"x".repeat(BUDGET / 4)), 0);
+        }
+        assert_eq!(frame(&mut counting, " word and more"), 3);
     }
 
     /// Too far behind, the count is given up, and nothing is held any more.

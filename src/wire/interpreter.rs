@@ -118,8 +118,10 @@ impl Interpreter {
             return self.content.tell(text);
         }
         dialect.event(event, &mut self.content);
-        if let (Some(place), true) = (self.content.only_text(), dialect.text_alone_differs()) {
-            self.template.learn(event, place);
+        match self.content.only_text().filter(|_| dialect.text_alone_differs()) {
+            Some(place) => self.template.learn(event, place),
+            // It may have told what makes the next event mean something else.
+            None => self.template.forget(),
         }
     }
 

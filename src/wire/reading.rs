@@ -131,11 +131,9 @@ fn begin(kind: Kind, limit: usize, chunk: &[u8]) -> Option<(Body, &[u8])> {
         Kind::Aws => Framer::aws(limit),
         Kind::Opaque => return Some((Body::Opaque, chunk)),
         Kind::Unnamed => {
-            let first = chunk.iter().find(|byte| !is_space(byte))?;
-            match first {
-                b'{' => Framer::lines(limit),
-                // `data`, `event`, `id`, `retry`, or a comment. What is none of them is not recognised.
-                b'd' | b'e' | b'i' | b'r' | b':' => Framer::sse(limit),
+            // `data` or a comment: what is neither after all is not recognised.
+            match chunk.iter().find(|byte| !is_space(byte))? {
+                b'd' | b':' => Framer::sse(limit),
                 _ => return Some((Body::Opaque, chunk)),
             }
         }

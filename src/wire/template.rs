@@ -50,6 +50,11 @@ impl Template {
         std::str::from_utf8(text?).ok()
     }
 
+    /// Keeps nothing: the next event is read in full.
+    pub(super) fn forget(&mut self) {
+        self.kept.clear();
+    }
+
     /// Keeps what an event has around its only text, which stands at this
     /// address and is so long.
     pub(super) fn learn(&mut self, event: &Event<'_>, (address, length): (usize, usize)) {

@@ -58,9 +58,9 @@ impl Usage {
     }
 
     /// Output tokens with reasoning included, in whatever way the provider
-    /// counts. Where its format does not say, reasoning is added if there is more
-    /// of it than of output; else its own total decides whether its output
-    /// figure has reasoning already. Absent without a figure.
+    /// counts. Where its format does not say, its own total decides whether its
+    /// output figure has reasoning already; where no total decides, reasoning
+    /// is added if there is more of it than of output. Absent without a figure.
     #[must_use]
     pub fn normalised_output(&self) -> Option<u64> {
         let figure = |figure: Option<u32>| figure.map(u64::from);
@@ -70,10 +70,6 @@ impl Usage {
         }
         let output = figure(self.output)?;
         let both = output + reasoning;
-        // A part is not more than the whole, whatever the total says.
-        if reasoning > output {
-            return Some(both);
-        }
         if let (Some(input), Some(total)) = (figure(self.input), figure(self.total)) {
             if total == input + output {
                 return Some(output);
@@ -82,7 +78,7 @@ impl Usage {
                 return Some(both);
             }
         }
-        Some(output)
+        Some(if reasoning > output { both } else { output })
     }
 
     /// Takes the figures of a later object. Of each the last that is present

@@ -37,6 +37,8 @@ pub struct Content {
     unread: bool,
     /// Texts of several choices came, one between the other.
     is_interleaved: bool,
+    /// The choice that told text last.
+    choice: u8,
     counting: Counting,
     frames: Frames,
     /// What of it was told to whoever asks for the progress.
@@ -124,10 +126,17 @@ impl Content {
         self.unread = true;
     }
 
-    /// What was told belongs to another choice than the first, whose text comes
-    /// between its own.
-    pub(crate) fn interleaved(&mut self) {
-        self.is_interleaved = true;
+    /// What `tell` tells is of the choice with this index. A choice that goes on
+    /// after another has told text is no text of its own any more.
+    pub(crate) fn choice(&mut self, index: Option<u32>, tell: impl FnOnce(&mut Self)) {
+        let had_text = std::mem::take(&mut self.event.has_text);
+        tell(self);
+        if self.event.has_text {
+            let index = u8::try_from(index.unwrap_or(0)).unwrap_or(u8::MAX);
+            self.is_interleaved |= index < self.choice;
+            self.choice = index;
+        }
+        self.event.has_text |= had_text;
     }
 
     /// An item is over, and what follows tells it whole: that counts only if
@@ -214,7 +223,8 @@ impl Content {
         self.counting.frame_is_over();
         let tokens = self.counting.sum().unwrap_or(self.events.into());
         let new = tokens.saturating_sub(self.reported_tokens);
-        (self.reported_events, self.reported_tokens) = (self.events, tokens);
+        self.reported_events = self.events;
+        self.reported_tokens = self.reported_tokens.max(tokens);
         Progress { events, tokens: new }
     }
 
@@ -289,6 +299,11 @@ impl Content {
     /// Whether any content was told, in the present event or before.
     pub(crate) fn has_text(&self) -> bool {
         self.events > 0 || self.event.has_text
+    }
+
+    /// Whether the present event has told a usage.
+    pub(crate) fn event_has_usage(&self) -> bool {
+        self.event.usage
     }
 
     /// Whether the present event has told any content.

@@ -87,22 +87,18 @@ impl Dialect for AnthropicMessages {
 /// Tells the message that a stream begins with. It is empty as a rule, and its
 /// output figure then provisional; rarely it is all there is.
 fn tell_start(message: &mut Cursor<'_>, content: &mut Content) {
-    let mut is_empty = true;
     let mut usage = Usage::default();
-    let mut fields = *message;
-    fields.object(|key, value| match key {
-        b"content" => {
-            value.array(|_| is_empty = false);
-        }
-        b"usage" => usage = Usage::read(*value, &USAGE),
+    message.object(|key, value| match key {
         b"model" => content.json_model(value),
+        b"content" => {
+            value.array(|block| tell_block(block, content));
+        }
+        b"stop_reason" => content.json_finish(value),
+        b"usage" => usage = Usage::read(*value, &USAGE),
         _ => {}
     });
-    if is_empty {
-        content.usage(Usage { output: None, ..usage });
-    } else {
-        tell_message(message, content);
-    }
+    let output = usage.output.filter(|_| content.event_has_text());
+    content.usage(Usage { output, ..usage });
 }
 
 /// Tells a whole message.

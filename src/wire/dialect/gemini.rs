@@ -78,13 +78,19 @@ fn tell(json: &[u8], content: &mut Content) {
 }
 
 fn tell_candidate(candidate: &mut Cursor<'_>, content: &mut Content) {
+    let mut parts = None;
+    let mut index = None;
     candidate.object(|key, value| match key {
-        b"content" => value.at(&[b"parts"], |parts| {
-            parts.array(|part| tell_part(part, content));
-        }),
+        b"content" => value.at(&[b"parts"], |value| parts = Some(*value)),
+        b"index" => index = value.figure(),
         b"finishReason" => content.json_stop(value),
         _ => {}
     });
+    if let Some(mut parts) = parts {
+        content.choice(index, |content| {
+            parts.array(|part| tell_part(part, content));
+        });
+    }
 }
 
 fn tell_part(part: &mut Cursor<'_>, content: &mut Content) {

@@ -64,13 +64,14 @@ pub(super) fn chunk(
     tell: fn(&mut Cursor<'_>, &mut Content),
 ) -> bool {
     let mut has_error = false;
+    let mut timings = None;
     fields(json, |key, value| match key {
         b"choices" => {
             value.array(|choice| tell_choice(choice, content, part, tell));
         }
         b"model" => content.json_model(value),
         b"usage" => content.json_usage(value, &USAGE),
-        b"timings" => content.json_usage(value, &TIMINGS),
+        b"timings" => timings = Some(*value),
         b"error" => has_error |= fault::tell(value, content),
         b"x_groq" => {
             value.object(|key, value| match key {
@@ -81,6 +82,9 @@ pub(super) fn chunk(
         }
         _ => {}
     });
+    if let (Some(timings), false) = (timings, content.event_has_usage()) {
+        content.json_usage(&timings, &TIMINGS);
+    }
     has_error
 }
 
@@ -90,25 +94,19 @@ fn tell_choice(
     part: &'static [u8],
     tell: fn(&mut Cursor<'_>, &mut Content),
 ) {
-    let mut has_part = false;
+    let mut found = None;
     let mut whole = None;
     let mut index = None;
     choice.object(|key, value| match key {
-        key if key == part => {
-            has_part = value.peek() != Some(b'n');
-            tell(value, content);
-        }
+        key if key == part => found = Some(*value).filter(|_| value.peek() != Some(b'n')),
         b"message" => whole = Some(*value),
         b"index" => index = value.figure(),
         b"finish_reason" => content.json_stop(value),
         _ => {}
     });
     // Some gateways send a whole response as the one event of a stream.
-    if let (Some(mut whole), false) = (whole, has_part) {
-        tell(&mut whole, content);
-    }
-    if index > Some(0) && content.event_has_text() {
-        content.interleaved();
+    if let Some(mut told) = found.or(whole) {
+        content.choice(index, |content| tell(&mut told, content));
     }
 }
 
