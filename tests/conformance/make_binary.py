@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Writes the binary files of this folder from the readable sources below.
 
-    python3 -m venv /tmp/venv && /tmp/venv/bin/pip install brotli zstandard
-    /tmp/venv/bin/python make_binary.py
+    python3 -m venv venv && venv/bin/pip install brotli zstandard
+    venv/bin/python make_binary.py
 
 The AWS event streams need only the standard library; `brotli` and `zstandard` are for the two
 files in `encoded/` that are named after them. The files are committed: run this to change them.
