@@ -4,33 +4,58 @@
 //! It stands on tokio's clock, so that a test can pause it. An instant never
 //! carries wall time: a stepped system clock bends no duration.
 
+use std::num::NonZeroU64;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const NANOS_A_SECOND: u64 = 1_000_000_000;
+
+/// What instants are counted from: a day before the clock is first asked, since
+/// a paused clock stands a little before the real one.
+static ORIGIN: LazyLock<tokio::time::Instant> = LazyLock::new(|| {
+    // Not tokio's: a paused clock may have been moved far ahead.
+    #[expect(clippy::disallowed_types, reason = "the one clock stands on it")]
+    let now = std::time::Instant::now();
+    tokio::time::Instant::from_std(now.checked_sub(DAY).unwrap_or(now))
+});
+
 /// A moment on the monotonic clock, to the nanosecond.
+///
+/// It takes eight bytes, and so does an `Option` of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Instant(tokio::time::Instant);
+pub struct Instant(NonZeroU64);
 
 impl Instant {
     /// The present moment.
     #[must_use]
     pub fn now() -> Self {
-        Self(tokio::time::Instant::now())
+        let elapsed = tokio::time::Instant::now().saturating_duration_since(*ORIGIN);
+        // 584 years fit.
+        let nanos = elapsed.as_secs() * NANOS_A_SECOND + u64::from(elapsed.subsec_nanos());
+        Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
     }
 
     /// The time from `earlier` to this instant; zero if `earlier` is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
-        self.0.saturating_duration_since(earlier.0)
+        Duration::from_nanos(self.nanos_since(earlier))
     }
 
     /// The instant `delay` after this one; absent where the clock cannot hold it.
     #[must_use]
     pub fn after(self, delay: Duration) -> Option<Self> {
-        self.0.checked_add(delay).map(Self)
+        let nanos = u64::try_from(delay.as_nanos()).ok()?;
+        self.0.checked_add(nanos).map(Self)
     }
 
-    pub(crate) fn into_tokio(self) -> tokio::time::Instant {
-        self.0
+    pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
+        self.0.get().saturating_sub(earlier.0.get())
+    }
+
+    /// Absent where tokio's clock cannot hold it.
+    pub(crate) fn into_tokio(self) -> Option<tokio::time::Instant> {
+        ORIGIN.checked_add(Duration::from_nanos(self.0.get()))
     }
 }
 

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::clock::Instant;
-use crate::gate::Counts;
+pub use crate::gate::Retry;
+use crate::gate::{Counts, PhaseTimes};
 use crate::outcome::{Outcome, Phase};
 use crate::timeline::Timeline;
 use crate::tokens::TokenSource;
@@ -41,6 +41,9 @@ pub struct RequestRecord {
     pub retries: Vec<Retry>,
     /// Its instants.
     pub timeline: Timeline,
+    /// What it did with its slot; absent if it never held one. The sum is
+    /// `t_in_flight`, to the nanosecond.
+    pub phases: Option<PhaseTimes>,
     /// The body's bytes as passed on.
     pub response_bytes: u64,
     /// What was generated; absent where no headers came.
@@ -48,17 +51,6 @@ pub struct RequestRecord {
     /// The pool's counts just before it gave up its slot or its place in the
     /// queue, itself included.
     pub counts: Counts,
-}
-
-/// One retry.
-#[derive(Clone, Copy, Debug)]
-pub struct Retry {
-    /// What failed: `status_429`, `status_5xx`, `connect`, `timeout` and the like.
-    pub cause: &'static str,
-    /// When it failed.
-    pub failed_at: Instant,
-    /// When the next attempt went out; absent if none did.
-    pub resumed_at: Option<Instant>,
 }
 
 /// What a response was found to carry.

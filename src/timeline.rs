@@ -7,6 +7,7 @@
 //!                └──────────────────────── t_in_flight ─────────────────────────────┘
 //! ```
 
+use std::num::NonZeroU64;
 use std::time::Duration;
 
 use crate::clock::Instant;
@@ -33,7 +34,8 @@ pub struct Timeline {
     pub released_at: Option<Instant>,
     first_chunk_tokens: u32,
     fullest_chunk_tokens: u32,
-    max_token_gap: Option<Duration>,
+    /// In nanoseconds.
+    max_token_gap: Option<NonZeroU64>,
 }
 
 impl Timeline {
@@ -63,8 +65,8 @@ impl Timeline {
     pub fn content(&mut self, at: Instant) {
         self.first_token_at.get_or_insert(at);
         // The last event may be over only with the body: it belongs to the last frame.
-        if let Some(last) = self.last_token_at.filter(|last| *last != at) {
-            self.max_token_gap = self.max_token_gap.max(Some(at.since(last)));
+        if let Some(last) = self.last_token_at {
+            self.max_token_gap = self.max_token_gap.max(NonZeroU64::new(at.nanos_since(last)));
         }
         self.last_token_at = Some(at);
     }
@@ -118,7 +120,7 @@ impl Timeline {
     /// fewer than two.
     #[must_use]
     pub fn max_token_gap(&self) -> Option<Duration> {
-        self.max_token_gap
+        self.max_token_gap.map(|nanos| Duration::from_nanos(nanos.get()))
     }
 
     /// Tokens in the frame of `first_token_at`: as many as it had events where there

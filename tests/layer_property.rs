@@ -1,6 +1,6 @@
 //! Any interleaving of calls, polls, drops and cap changes through the layer:
-//! every arrival in exactly one record, and the online integrals those of the
-//! records, to the nanosecond.
+//! every arrival in exactly one record, the online integrals those of the
+//! records, to the nanosecond, and the ledger complete at every moment.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -15,6 +15,7 @@ use tokio_test::task::{Spawn, spawn};
 use tower::{Layer, Service, service_fn};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
+use tower_tps::gate::{Reading, SlotPhase};
 use tower_tps::layer::{Meter, ResponseBody, ResponseFuture};
 use tower_tps::outcome::Outcome;
 
@@ -49,8 +50,22 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Two frames, and an end that is only seen by asking for it.
-struct Frames(u8);
+/// Frames with content and without, asked for in vain now and then, and an end
+/// that is only seen by asking for it.
+struct Frames(usize);
+
+const FRAMES: [Option<&[u8]>; 10] = [
+    None,
+    Some(b": nothing yet\n\n"),
+    Some(b"data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n"),
+    None,
+    Some(b""),
+    Some(b"data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"con"),
+    None,
+    Some(b"tent\":\"b\"}}]}\n\n"),
+    None,
+    Some(b"data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"c\"}}]}\n"),
+];
 
 impl Body for Frames {
     type Data = Bytes;
@@ -60,8 +75,13 @@ impl Body for Frames {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = FRAMES.get(self.0);
         self.0 += 1;
-        Poll::Ready((self.0 < 3).then(|| Ok(Frame::data(Bytes::from_static(b"data: x\n\n")))))
+        match next {
+            Some(None) => Poll::Pending,
+            Some(Some(data)) => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(data))))),
+            None => Poll::Ready(None),
+        }
     }
 }
 
@@ -74,6 +94,26 @@ struct Run {
     futures: Vec<Spawn<ResponseFuture<Upstream, ()>>>,
     bodies: Vec<Spawn<ResponseBody<Frames>>>,
     changes: Vec<Change>,
+}
+
+/// The ledger's slot-time by phase, and what is not attributed, in nanoseconds.
+fn ledger(reading: &Reading) -> ([u128; 6], u128) {
+    let phases = SlotPhase::ALL.map(|phase| reading.totals.slot_time_of(phase).as_nanos());
+    (phases, reading.totals.unattributed_slot_time().as_nanos())
+}
+
+/// At every moment the phases and what is not attributed are all of the busy
+/// time, and no phase ever loses what it had.
+fn complete(before: &Reading, now: &Reading) -> bool {
+    let (phases, unattributed) = ledger(now);
+    let total = phases.iter().sum::<u128>() + unattributed;
+    let grows = std::iter::zip(ledger(before).0, phases).all(|(before, now)| before <= now);
+    grows && total == now.totals.busy_slot_time().as_nanos()
+}
+
+fn upstream(_: Request<()>) -> std::future::Ready<Result<Response<Frames>, Infallible>> {
+    let response = Response::builder().header("content-type", "text/event-stream");
+    std::future::ready(Ok(response.body(Frames(0)).unwrap()))
 }
 
 impl Run {
@@ -121,13 +161,17 @@ proptest! {
         runtime.block_on(async {
             let records = Records::default();
             let pool = Pool::builder("p").cap(cap).max_queue(6).observer(records.clone()).build().unwrap();
-            let upstream: Upstream = service_fn(|_| std::future::ready(Ok(Response::new(Frames(0)))));
+            let upstream: Upstream = service_fn(upstream);
             let changes = vec![Change { cap: cap.into(), ..Change::at(Instant::now()) }];
             let meter = pool.layer().layer(upstream);
             let mut run = Run { pool, meter, futures: vec![], bodies: vec![], changes };
             let calls = steps.iter().filter(|step| matches!(step, Step::Call)).count();
+            let mut before = run.pool.reading();
             for step in steps {
                 run.step(step).await;
+                let now = run.pool.reading();
+                prop_assert!(complete(&before, &now), "{:?} {:?}", ledger(&before), ledger(&now));
+                before = now;
             }
             run.futures.clear();
             run.bodies.clear();
@@ -146,6 +190,15 @@ proptest! {
                 run.changes.push(left);
                 run.changes.push(Change { in_flight: -in_flight, ..Change::at(released) });
             }
+            let (mut phases, unattributed) = ledger(&end);
+            prop_assert_eq!(unattributed, 0);
+            for record in records.iter() {
+                prop_assert_eq!(record.phases.map(|phases| phases.total()), record.timeline.t_in_flight());
+                for (left, phase) in phases.iter_mut().zip(SlotPhase::ALL) {
+                    *left -= record.phases.map_or(0, |phases| phases.of(phase).as_nanos());
+                }
+            }
+            prop_assert_eq!(phases, [0; 6]);
             prop_assert_eq!(Integrals::of(&end.totals), recompute(run.changes, end.at));
             Ok(())
         })?;

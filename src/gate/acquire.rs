@@ -57,7 +57,10 @@ impl Acquire {
     pub(super) fn new(gate: Arc<Inner>) -> Self {
         let arrival = gate.state.lock().arrive(gate.max_queue);
         let (queued_at, place) = match arrival {
-            Arrival::Admitted(at) => (at, Place::Admitted(Slot::new(Arc::clone(&gate), at, at))),
+            Arrival::Admitted(admission) => {
+                let at = admission.account.admitted_at();
+                (at, Place::Admitted(Slot::new(Arc::clone(&gate), at, admission)))
+            }
             Arrival::Waits { at, ticket } => (at, Place::Queued { ticket, timer: None }),
             Arrival::Refused { at, counts } => {
                 let departure = Departure { at, counts };
@@ -97,9 +100,9 @@ impl Acquire {
     }
 
     fn leave(&self, ticket: u64) -> Departure {
-        let (at, counts, after) = self.gate.state.lock().leave(ticket);
+        let (departure, after) = self.gate.state.lock().leave(ticket);
         after.finish();
-        Departure { at, counts }
+        departure
     }
 
     /// Waits in line until called, or until time is up.
@@ -109,13 +112,14 @@ impl Acquire {
         let waker = cx.waker().clone();
         let (admitted, after) = self.gate.state.lock().admit(ticket, waker);
         after.finish();
-        if let Some(admitted_at) = admitted {
+        if let Some(admission) = admitted {
             self.place = Place::Done;
-            return Poll::Ready(Ok(Slot::new(Arc::clone(&self.gate), self.queued_at, admitted_at)));
+            return Poll::Ready(Ok(Slot::new(Arc::clone(&self.gate), self.queued_at, admission)));
         }
         if timer.is_none() {
-            let deadline = self.gate.queue_timeout.and_then(|timeout| self.queued_at.after(timeout));
-            *timer = deadline.map(|at| Box::pin(tokio::time::sleep_until(at.into_tokio())));
+            let deadline =
+                self.gate.queue_timeout.and_then(|timeout| self.queued_at.after(timeout)?.into_tokio());
+            *timer = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
         }
         let Some(timer) = timer else { return Poll::Pending };
         ready!(timer.as_mut().poll(cx));

@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use super::ledger::{PhaseTimes, SlotPhase};
 use crate::clock::Instant;
 
 /// What a pool's counts are at one instant.
@@ -86,15 +87,14 @@ impl Counts {
 pub struct Totals {
     window: u128,
     backlog: u128,
-    wakeup: u128,
-    backoff: u128,
-    orchestration: u128,
+    gap: [u128; GapCause::ALL.len()],
+    lost_slots: [u128; GapCause::ALL.len()],
+    gap_slots: u128,
     cap_slots: u128,
     busy_slots: u128,
-    gap_slots: u128,
-    lost_slots: u128,
     idle_slots: u128,
     over_slots: u128,
+    phases: [u128; SlotPhase::ALL.len()],
 }
 
 impl Totals {
@@ -113,31 +113,31 @@ impl Totals {
             self.backlog += time;
         }
         match counts.gap() {
-            Some(GapCause::Wakeup) => self.wakeup += time,
-            Some(GapCause::Backoff) => self.backoff += time,
-            Some(GapCause::Orchestration) => self.orchestration += time,
-            None => {
-                self.idle_slots += time * free;
-                return;
+            Some(cause) => {
+                self.gap[cause as usize] += time;
+                self.gap_slots += time * free;
+                self.lost_slots[cause as usize] += time * free.min(queued);
             }
+            None => self.idle_slots += time * free,
         }
-        self.gap_slots += time * free;
-        self.lost_slots += time * free.min(queued);
+    }
+
+    pub(super) fn add_phases(&mut self, times: &[u128; SlotPhase::ALL.len()]) {
+        self.phases.iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
     }
 
     fn minus(&self, earlier: &Self) -> Self {
         Self {
             window: self.window.saturating_sub(earlier.window),
             backlog: self.backlog.saturating_sub(earlier.backlog),
-            wakeup: self.wakeup.saturating_sub(earlier.wakeup),
-            backoff: self.backoff.saturating_sub(earlier.backoff),
-            orchestration: self.orchestration.saturating_sub(earlier.orchestration),
+            gap: minus(self.gap, earlier.gap),
+            lost_slots: minus(self.lost_slots, earlier.lost_slots),
+            gap_slots: self.gap_slots.saturating_sub(earlier.gap_slots),
             cap_slots: self.cap_slots.saturating_sub(earlier.cap_slots),
             busy_slots: self.busy_slots.saturating_sub(earlier.busy_slots),
-            gap_slots: self.gap_slots.saturating_sub(earlier.gap_slots),
-            lost_slots: self.lost_slots.saturating_sub(earlier.lost_slots),
             idle_slots: self.idle_slots.saturating_sub(earlier.idle_slots),
             over_slots: self.over_slots.saturating_sub(earlier.over_slots),
+            phases: minus(self.phases, earlier.phases),
         }
     }
 
@@ -156,17 +156,13 @@ impl Totals {
     /// Time with `queue_depth > 0 && in_flight < cap`: the sum over all causes.
     #[must_use]
     pub fn gap_time(&self) -> Duration {
-        duration(self.wakeup + self.backoff + self.orchestration)
+        duration(self.gap.iter().sum())
     }
 
     /// The part of [`gap_time`](Self::gap_time) that has this cause.
     #[must_use]
     pub fn gap_time_of(&self, cause: GapCause) -> Duration {
-        duration(match cause {
-            GapCause::Wakeup => self.wakeup,
-            GapCause::Backoff => self.backoff,
-            GapCause::Orchestration => self.orchestration,
-        })
+        duration(self.gap[cause as usize])
     }
 
     /// `gap_time / window_time`, in 0..=1; absent for an empty window.
@@ -204,7 +200,32 @@ impl Totals {
     /// `∫ min(queue_depth, cap - in_flight)` over the gap.
     #[must_use]
     pub fn lost_slot_time(&self) -> Duration {
-        duration(self.lost_slots)
+        duration(self.lost_slots.iter().sum())
+    }
+
+    /// The part of [`lost_slot_time`](Self::lost_slot_time) that has this cause.
+    #[must_use]
+    pub fn lost_slot_time_of(&self, cause: GapCause) -> Duration {
+        duration(self.lost_slots[cause as usize])
+    }
+
+    /// The part of [`busy_slot_time`](Self::busy_slot_time) in which slots did this.
+    #[must_use]
+    pub fn slot_time_of(&self, phase: SlotPhase) -> Duration {
+        duration(self.phases[phase as usize])
+    }
+
+    /// The part of [`busy_slot_time`](Self::busy_slot_time) of which it is not
+    /// known yet what the slot did: the time since a token, which is `generate`
+    /// if another follows and `drain` if none does, and that of a document that
+    /// is not complete. Zero when no slot is held, and in a [`GapMeter`] that
+    /// stands alone all of it.
+    ///
+    /// It falls as time is attributed: a window in which more was attributed
+    /// than passed has none, and its phases add up to more than its busy time.
+    #[must_use]
+    pub fn unattributed_slot_time(&self) -> Duration {
+        duration(self.busy_slots.saturating_sub(self.phases.iter().sum()))
     }
 
     /// Slot-time of free slots while nothing waited.
@@ -221,7 +242,7 @@ impl Totals {
 
     /// All of them but the window, each with its name in logs and reports.
     #[must_use]
-    pub fn named(&self) -> [(&'static str, Duration); 11] {
+    pub fn named(&self) -> [(&'static str, Duration); 18] {
         [
             ("backlog_time", self.backlog_time()),
             ("gap_time", self.gap_time()),
@@ -232,10 +253,31 @@ impl Totals {
             ("lost_slot_time", self.lost_slot_time()),
             ("cap_slot_time", self.cap_slot_time()),
             ("busy_slot_time", self.busy_slot_time()),
+            ("busy_slot_time_dispatch", self.slot_time_of(SlotPhase::Dispatch)),
+            ("busy_slot_time_backoff", self.slot_time_of(SlotPhase::Backoff)),
+            ("busy_slot_time_prefill", self.slot_time_of(SlotPhase::Prefill)),
+            ("busy_slot_time_generate", self.slot_time_of(SlotPhase::Generate)),
+            ("busy_slot_time_stall", self.slot_time_of(SlotPhase::Stall)),
+            ("busy_slot_time_drain", self.slot_time_of(SlotPhase::Drain)),
+            ("busy_slot_time_unattributed", self.unattributed_slot_time()),
             ("idle_slot_time", self.idle_slot_time()),
             ("over_slot_time", self.over_slot_time()),
         ]
     }
+}
+
+/// How long the oldest of what is under way has been so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Ages {
+    /// Since the arrival of whoever has waited longest at the gate; absent where
+    /// nobody waits.
+    pub oldest_queued: Option<Duration>,
+    /// Since the admission of whoever has held a slot longest; absent where no
+    /// slot is held.
+    pub oldest_in_flight: Option<Duration>,
+    /// Since the last token of the stream that has been silent longest; absent
+    /// where no stream under way has had a token.
+    pub longest_silence: Option<Duration>,
 }
 
 /// The counts at one instant and the integrals from the meter's start up to it.
@@ -247,6 +289,9 @@ pub struct Reading {
     pub counts: Counts,
     /// The integrals since the meter started, the running interval included.
     pub totals: Totals,
+    /// The ages of what is under way; none are known to a [`GapMeter`] that
+    /// stands alone.
+    pub ages: Ages,
 }
 
 impl Reading {
@@ -311,8 +356,18 @@ impl GapMeter {
     pub fn reading(&self, at: Instant) -> Reading {
         let mut totals = self.totals;
         totals.add(&self.counts, at.since(self.at));
-        Reading { at: self.at.max(at), counts: self.counts, totals }
+        Reading { at: self.at.max(at), counts: self.counts, totals, ages: Ages::default() }
     }
+
+    /// Enters what a slot did that has been given back.
+    pub(super) fn attribute(&mut self, times: &PhaseTimes) {
+        times.add_to(&mut self.totals.phases);
+    }
+}
+
+fn minus<const N: usize>(mut later: [u128; N], earlier: [u128; N]) -> [u128; N] {
+    later.iter_mut().zip(earlier).for_each(|(later, earlier)| *later = later.saturating_sub(earlier));
+    later
 }
 
 fn duration(nanos: u128) -> Duration {

@@ -20,6 +20,7 @@
 mod acquire;
 mod backlog;
 mod change;
+mod ledger;
 mod meter;
 mod queue;
 mod slot;
@@ -32,7 +33,9 @@ use std::time::Duration;
 pub use self::acquire::{Acquire, Refusal, Refused};
 pub use self::backlog::{Backlog, Backoff, Items};
 pub use self::change::{Change, Quantity};
-pub use self::meter::{Counts, GapCause, GapMeter, Reading, Totals};
+pub(crate) use self::ledger::{Account, Found};
+pub use self::ledger::{PhaseTimes, Retry, SlotPhase};
+pub use self::meter::{Ages, Counts, GapCause, GapMeter, Reading, Totals};
 pub use self::slot::{Departure, Slot};
 
 use self::change::Listener;
@@ -156,7 +159,8 @@ impl Gate {
         Backoff::new(Arc::clone(&self.inner))
     }
 
-    /// The counts and integrals at this moment, all of one instant.
+    /// The counts and integrals at this moment, all of one instant. It takes a
+    /// moment for each slot that is held.
     #[must_use]
     pub fn reading(&self) -> Reading {
         self.inner.state.lock().reading()
@@ -178,6 +182,12 @@ impl Gate {
     pub(crate) fn snapshot(&self) -> (Reading, Arrivals) {
         let state = self.inner.state.lock();
         (state.reading(), state.arrivals())
+    }
+
+    /// The same at a cost that does not grow: without what the slots are doing.
+    pub(crate) fn integrals(&self) -> (Reading, Arrivals) {
+        let state = self.inner.state.lock();
+        (state.integrals(), state.arrivals())
     }
 }
 

@@ -5,6 +5,8 @@ use std::task::Waker;
 
 use smallvec::SmallVec;
 
+use crate::clock::Instant;
+
 /// The wakers of those who are called.
 pub(super) type Called = SmallVec<[Waker; 1]>;
 
@@ -12,11 +14,18 @@ pub(super) type Called = SmallVec<[Waker; 1]>;
 /// are slots for, and each may go in when its task next runs.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// By ticket, and so by arrival. A waker is there while nobody has used it.
-    waiting: BTreeMap<u64, Option<Waker>>,
+    /// By ticket, and so by arrival.
+    waiting: BTreeMap<u64, Place>,
     /// Tickets below it have been called.
     next: u64,
     called: usize,
+}
+
+#[derive(Debug)]
+struct Place {
+    since: Instant,
+    /// There while nobody has used it.
+    waker: Option<Waker>,
 }
 
 impl Queue {
@@ -24,9 +33,14 @@ impl Queue {
         self.waiting.is_empty()
     }
 
+    /// When whoever has waited longest arrived.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        self.waiting.first_key_value().map(|(_, place)| place.since)
+    }
+
     /// Takes the last place. Tickets must rise.
-    pub(super) fn join(&mut self, ticket: u64) {
-        self.waiting.insert(ticket, None);
+    pub(super) fn join(&mut self, ticket: u64, at: Instant) {
+        self.waiting.insert(ticket, Place { since: at, waker: None });
     }
 
     /// Whether the owner of this ticket may go in.
@@ -37,7 +51,7 @@ impl Queue {
     /// Leaves a waker to be called with, and gives back the one it replaces.
     pub(super) fn register(&mut self, ticket: u64, waker: Waker) -> Option<Waker> {
         match self.waiting.get_mut(&ticket) {
-            Some(place) => place.replace(waker),
+            Some(place) => place.waker.replace(waker),
             // It does not wait: its waker is of no use.
             None => Some(waker),
         }
@@ -45,11 +59,11 @@ impl Queue {
 
     /// Gives up a place, and gives back the waker that was left there.
     pub(super) fn leave(&mut self, ticket: u64) -> Option<Waker> {
-        let waker = self.waiting.remove(&ticket)?;
+        let place = self.waiting.remove(&ticket)?;
         if ticket < self.next {
             self.called -= 1;
         }
-        waker
+        place.waker
     }
 
     /// Calls so many that `free` have been called, or takes the last calls back
@@ -57,8 +71,8 @@ impl Queue {
     pub(super) fn call(&mut self, free: usize) -> Called {
         let mut wakers = Called::new();
         while self.called < free {
-            let Some((&ticket, waker)) = self.waiting.range_mut(self.next..).next() else { break };
-            wakers.extend(waker.take());
+            let Some((&ticket, place)) = self.waiting.range_mut(self.next..).next() else { break };
+            wakers.extend(place.waker.take());
             self.next = ticket + 1;
             self.called += 1;
         }

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::Inner;
+use super::ledger::Account;
 use super::meter::Counts;
+use super::state::Admission;
 use crate::clock::Instant;
 
 /// A slot of the gate. Dropping it gives it back.
@@ -12,7 +14,7 @@ use crate::clock::Instant;
 pub struct Slot {
     gate: Arc<Inner>,
     queued_at: Instant,
-    admitted_at: Instant,
+    admission: Admission,
     released: bool,
 }
 
@@ -26,8 +28,8 @@ pub struct Departure {
 }
 
 impl Slot {
-    pub(super) fn new(gate: Arc<Inner>, queued_at: Instant, admitted_at: Instant) -> Self {
-        Self { gate, queued_at, admitted_at, released: false }
+    pub(super) fn new(gate: Arc<Inner>, queued_at: Instant, admission: Admission) -> Self {
+        Self { gate, queued_at, admission, released: false }
     }
 
     /// When it arrived at the gate.
@@ -40,7 +42,12 @@ impl Slot {
     /// [`queued_at`](Self::queued_at) if a slot was free for it on arrival.
     #[must_use]
     pub fn admitted_at(&self) -> Instant {
-        self.admitted_at
+        self.admission.account.admitted_at()
+    }
+
+    /// Where what is done with the slot is entered.
+    pub(crate) fn account(&self) -> &Arc<Account> {
+        &self.admission.account
     }
 
     /// Gives the slot back and tells when that was.
@@ -50,9 +57,9 @@ impl Slot {
 
     fn give_back(&mut self) -> Departure {
         self.released = true;
-        let (at, counts, after) = self.gate.state.lock().release();
+        let (departure, after) = self.gate.state.lock().release(&self.admission);
         after.finish();
-        Departure { at, counts }
+        departure
     }
 }
 

@@ -1,11 +1,16 @@
 //! What the gate's one lock guards: the counts with their meter, and the queue.
 
+use std::sync::Arc;
 use std::task::Waker;
+
+use slab::Slab;
 
 use super::Arrivals;
 use super::change::{Change, Quantity};
-use super::meter::{Counts, GapMeter, Reading};
+use super::ledger::{Account, Open};
+use super::meter::{Ages, Counts, GapMeter, Reading};
 use super::queue::{Called, Queue};
+use super::slot::Departure;
 use crate::clock::Instant;
 
 /// The gate's books. There is no second account: whether a slot is free is read
@@ -15,6 +20,8 @@ use crate::clock::Instant;
 pub(super) struct State {
     meter: GapMeter,
     queue: Queue,
+    /// Of the slots that are held.
+    accounts: Slab<Arc<Account>>,
     arrivals: u64,
     ended: u64,
     released: u64,
@@ -30,10 +37,17 @@ pub(super) struct After {
     stale: Option<Waker>,
 }
 
+/// A slot as it is taken.
+#[derive(Debug)]
+pub(super) struct Admission {
+    pub(super) account: Arc<Account>,
+    key: usize,
+}
+
 /// What an arrival finds.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    Admitted(Instant),
+    Admitted(Admission),
     Waits { at: Instant, ticket: u64 },
     Refused { at: Instant, counts: Counts },
 }
@@ -41,15 +55,41 @@ pub(super) enum Arrival {
 impl State {
     pub(super) fn new(cap: u32, at: Instant) -> Self {
         let counts = Counts { cap, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 };
-        Self { meter: GapMeter::new(counts, at), queue: Queue::default(), arrivals: 0, ended: 0, released: 0 }
+        Self {
+            meter: GapMeter::new(counts, at),
+            queue: Queue::default(),
+            accounts: Slab::new(),
+            arrivals: 0,
+            ended: 0,
+            released: 0,
+        }
     }
 
     pub(super) fn counts(&self) -> &Counts {
         self.meter.counts()
     }
 
-    pub(super) fn reading(&self) -> Reading {
+    /// The counts and integrals, without what the slots are doing.
+    pub(super) fn integrals(&self) -> Reading {
         self.meter.reading(Instant::now())
+    }
+
+    /// The same, and the ledger with every open account up to date. It takes
+    /// time for each slot that is held.
+    pub(super) fn reading(&self) -> Reading {
+        let at = Instant::now();
+        let mut open = Open::default();
+        self.accounts.iter().for_each(|(_, account)| account.read(at, &mut open));
+        // Not before what some account has entered meanwhile.
+        let mut reading = self.integrals();
+        reading.totals.add_phases(&open.times);
+        let age = |since: Instant| reading.at.since(since);
+        reading.ages = Ages {
+            oldest_queued: self.queue.oldest().map(age),
+            oldest_in_flight: open.oldest.map(age),
+            longest_silence: open.quietest.map(age),
+        };
+        reading
     }
 
     pub(super) fn arrivals(&self) -> Arrivals {
@@ -63,7 +103,7 @@ impl State {
         self.arrivals += 1;
         if counts.free() > 0 && self.queue.is_empty() {
             self.meter.update(at, |counts| counts.in_flight += 1);
-            return Arrival::Admitted(at);
+            return Arrival::Admitted(self.open(at));
         }
         if max_queue.is_some_and(|most| counts.waiting >= most) {
             self.ended += 1;
@@ -71,14 +111,14 @@ impl State {
         }
         let ticket = self.arrivals;
         self.meter.update(at, |counts| counts.waiting += 1);
-        self.queue.join(ticket);
+        self.queue.join(ticket, at);
         // It may be called at once; it has no waker yet, and will see it when it runs.
         let _ = self.call();
         Arrival::Waits { at, ticket }
     }
 
     /// Lets in a waiter that has been called; else it waits on with this waker.
-    pub(super) fn admit(&mut self, ticket: u64, waker: Waker) -> (Option<Instant>, After) {
+    pub(super) fn admit(&mut self, ticket: u64, waker: Waker) -> (Option<Admission>, After) {
         if !self.queue.is_called(ticket) {
             let stale = self.queue.register(ticket, waker);
             return (None, After { stale, ..After::default() });
@@ -90,24 +130,29 @@ impl State {
             counts.waiting = counts.waiting.saturating_sub(1);
             counts.in_flight += 1;
         });
-        (Some(at), After { called: self.call(), stale: Some(waker) })
+        let admission = self.open(at);
+        (Some(admission), After { called: self.call(), stale: Some(waker) })
     }
 
     /// A waiter leaves without a slot.
-    pub(super) fn leave(&mut self, ticket: u64) -> (Instant, Counts, After) {
-        let (at, before) = (Instant::now(), *self.counts());
+    pub(super) fn leave(&mut self, ticket: u64) -> (Departure, After) {
+        let departure = Departure { at: Instant::now(), counts: *self.counts() };
         self.ended += 1;
-        self.meter.update(at, |counts| counts.waiting = counts.waiting.saturating_sub(1));
+        self.meter.update(departure.at, |counts| counts.waiting = counts.waiting.saturating_sub(1));
         let stale = self.queue.leave(ticket);
-        (at, before, After { called: self.call(), stale })
+        (departure, After { called: self.call(), stale })
     }
 
-    pub(super) fn release(&mut self) -> (Instant, Counts, After) {
-        let (at, before) = (Instant::now(), *self.counts());
+    pub(super) fn release(&mut self, slot: &Admission) -> (Departure, After) {
+        // Read by the account itself, whose last entry it does not precede.
+        let (at, phases) = slot.account.close();
+        let departure = Departure { at, counts: *self.counts() };
+        let _ = self.accounts.try_remove(slot.key);
         self.ended += 1;
         self.released += 1;
         self.meter.update(at, |counts| counts.in_flight = counts.in_flight.saturating_sub(1));
-        (at, before, After { called: self.call(), stale: None })
+        self.meter.attribute(&phases);
+        (departure, After { called: self.call(), stale: None })
     }
 
     pub(super) fn set_cap(&mut self, cap: u32) -> (Change, After) {
@@ -131,6 +176,13 @@ impl State {
             change.to = *value;
         });
         change
+    }
+
+    /// Opens the account of a slot that is taken at `at`.
+    fn open(&mut self, at: Instant) -> Admission {
+        let account = Arc::new(Account::new(at));
+        let key = self.accounts.insert(Arc::clone(&account));
+        Admission { account, key }
     }
 
     fn call(&mut self) -> Called {

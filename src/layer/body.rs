@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -68,13 +68,21 @@ where
         let Some(mut inner) = this.inner.as_mut().as_pin_mut() else {
             return Poll::Ready(this.refusal.take().map(|body| Ok(Frame::data(body.into()))));
         };
-        let frame = ready!(inner.as_mut().poll_frame(cx));
+        if let Some(flight) = this.flight {
+            flight.ask();
+        }
+        let Poll::Ready(frame) = inner.as_mut().poll_frame(cx) else {
+            if let Some(flight) = this.flight {
+                flight.wait();
+            }
+            return Poll::Pending;
+        };
         let end = match &frame {
             None => Some(End::Clean),
             Some(Err(_)) => Some(End::BodyError),
             Some(Ok(frame)) => {
-                if let (Some(data), Some(flight)) = (frame.data_ref(), this.flight.as_mut()) {
-                    flight.chunk(data);
+                if let Some(flight) = this.flight {
+                    flight.frame(frame.data_ref());
                 }
                 // After trailers, or after the hint, a server polls no more.
                 (frame.is_trailers() || inner.is_end_stream()).then_some(End::Clean)

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::io::IoSlice;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Buf;
@@ -14,7 +15,7 @@ use super::error_type::ErrorType;
 use super::refusal;
 use super::retries::{Attempt, Retries};
 use crate::clock::Instant;
-use crate::gate::{Acquire, Departure, Refusal, Slot};
+use crate::gate::{Account, Acquire, Departure, Found, Refusal, Refused, Slot};
 use crate::outcome::{Outcome, Phase};
 use crate::pool::Pool;
 use crate::record::{Generated, RequestRecord};
@@ -36,11 +37,13 @@ pub(super) struct Flight {
     request_id: Option<Box<str>>,
     trace_id: Option<Box<str>>,
     attempt: u32,
-    retries: Retries,
     status: Option<u16>,
     error_type: Option<ErrorType>,
     reader: Option<Reader>,
     last_chunk_at: Option<Instant>,
+    /// When the caller asked for the next frame, as long as the account is not told.
+    asked_at: Option<Instant>,
+    has_asked: bool,
     response_bytes: u64,
     /// The body's length where it is announced: who has handed on that much has
     /// handed on everything, and a server then polls no more.
@@ -58,18 +61,17 @@ pub(super) enum End {
 
 #[derive(Debug)]
 enum Place {
-    Waiting(Acquire),
+    /// Boxed, since a slot takes less room and is held by many at once.
+    Waiting(Box<Acquire>),
     Holding(Slot),
     /// Refused, and recorded so; the future is still to be told.
-    Refused(Refusal),
+    Refused(Refused),
     Gone,
 }
 
 impl Flight {
-    /// Starts the flight of a request, which is given the means to tell of retries.
-    pub(super) fn start<B>(pool: Pool, request: &mut Request<B>) -> Box<Self> {
-        let retries = Retries::default();
-        request.extensions_mut().insert(retries.clone());
+    /// Starts the flight of a request.
+    pub(super) fn start<B>(pool: Pool, request: &Request<B>) -> Box<Self> {
         let headers = request.headers();
         pool.start_sampling();
         let mut acquire = pool.gate().acquire();
@@ -86,30 +88,31 @@ impl Flight {
             request_id,
             trace_id: trace_id(headers),
             attempt: attempt(request),
-            retries,
             status: None,
             error_type: None,
             reader: None,
             last_chunk_at: None,
+            asked_at: None,
+            has_asked: false,
             response_bytes: 0,
             // Whatever body answers it, none of it is asked for.
             announced: (request.method() == Method::HEAD).then_some(0),
         });
         match acquire.settled() {
             Some(decided) => flight.settle(decided),
-            None => flight.place = Place::Waiting(acquire),
+            None => flight.place = Place::Waiting(Box::new(acquire)),
         }
         flight
     }
 
     /// Waits for the slot. A refusal has ended the flight.
-    pub(super) fn poll_admitted(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refusal>> {
+    pub(super) fn poll_admitted(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Refused>> {
         if let Place::Waiting(acquire) = &mut self.place {
-            let decided = ready!(Pin::new(acquire).poll(cx));
+            let decided = ready!(Pin::new(&mut **acquire).poll(cx));
             self.settle(decided);
         }
         Poll::Ready(match self.place {
-            Place::Refused(refusal) => Err(refusal),
+            Place::Refused(reason) => Err(reason),
             _ => Ok(()),
         })
     }
@@ -121,10 +124,10 @@ impl Flight {
                 self.place = Place::Holding(slot);
             }
             Err(refusal) => {
-                self.place = Place::Refused(refusal);
+                self.place = Place::Refused(refusal.reason);
                 self.status = Some(refusal::status(refusal.reason).as_u16());
                 let reason = Cow::Borrowed(refusal.reason.as_str());
-                self.record(refusal.departure, Outcome::Rejected, Phase::Queued, Some(reason));
+                self.record(refusal.departure, None, Outcome::Rejected, Phase::Queued, Some(reason));
             }
         }
     }
@@ -132,14 +135,28 @@ impl Flight {
     /// Whole seconds after which a slot can be hoped for, in 1..=60: what
     /// waits, times the mean time a slot was held, over the cap (Little's law).
     pub(super) fn retry_after(&self) -> u64 {
-        let (reading, seen) = (self.pool.reading(), self.pool.arrivals());
+        let (reading, seen) = self.pool.gate().integrals();
         let held = reading.totals.busy_slot_time().as_secs_f64() / seen.released.max(1) as f64;
         let wait = held * (reading.counts.waiting + 1) as f64 / f64::from(reading.counts.cap);
         wait.ceil().clamp(1.0, 60.0) as u64
     }
 
+    /// The request goes to the inner service, and is given the means to tell of retries.
+    pub(super) fn send<B>(&self, request: &mut Request<B>) {
+        if let Some(account) = self.account() {
+            request.extensions_mut().insert(Retries::new(account.clone()));
+        }
+    }
+
+    fn account(&self) -> Option<&Arc<Account>> {
+        match &self.place {
+            Place::Holding(slot) => Some(slot.account()),
+            _ => None,
+        }
+    }
+
     pub(super) fn headers(&mut self, parts: &Parts, exact_size: Option<u64>) {
-        self.timeline.headers_at = Some(Instant::now());
+        self.timeline.headers_at = self.account().map(|account| account.responded());
         self.status = Some(parts.status.as_u16());
         self.error_type = parts.extensions.get().copied();
         if matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
@@ -155,17 +172,41 @@ impl Flight {
         }
     }
 
-    /// Reads a frame's data, which is borrowed and goes on as it is.
-    pub(super) fn chunk(&mut self, data: &impl Buf) {
-        if !data.has_remaining() {
-            return;
+    /// The caller asks for a frame, perhaps not for the first time.
+    pub(super) fn ask(&mut self) {
+        if !std::mem::replace(&mut self.has_asked, true) {
+            self.asked_at = Some(Instant::now());
         }
+    }
+
+    /// There is none yet: it waits.
+    pub(super) fn wait(&mut self) {
+        if let (Some(at), Some(account)) = (self.asked_at.take(), self.account()) {
+            account.asked(at);
+        }
+    }
+
+    /// Reads a frame's data, which are borrowed and go on as they are.
+    pub(super) fn frame(&mut self, data: Option<&impl Buf>) {
         let at = Instant::now();
-        self.timeline.chunk(at);
-        self.last_chunk_at = Some(at);
-        self.response_bytes = self.response_bytes.saturating_add(data.remaining() as u64);
-        if let Some(reader) = &mut self.reader {
-            let read = read(reader, data);
+        let asked_at = self.asked_at.take();
+        self.has_asked = false;
+        let data = data.filter(|data| data.has_remaining());
+        let read = match (data, &mut self.reader) {
+            (Some(data), Some(reader)) => read(reader, data),
+            _ => Progress::default(),
+        };
+        let found = match &self.reader {
+            _ if data.is_none() => Found::Nothing,
+            _ if read.events > 0 => Found::Content,
+            Some(reader) if reader.may_tell_at_end() => Found::Open,
+            _ => Found::NoContent,
+        };
+        let Some(at) = self.account().map(|account| account.frame(asked_at, at, found)) else { return };
+        if let Some(data) = data {
+            self.timeline.chunk(at);
+            self.last_chunk_at = Some(at);
+            self.response_bytes = self.response_bytes.saturating_add(data.remaining() as u64);
             self.generated(at, read);
         }
     }
@@ -190,22 +231,27 @@ impl Flight {
     }
 
     fn end(&mut self, end: End) {
-        let departure = match std::mem::replace(&mut self.place, Place::Gone) {
-            Place::Holding(slot) => slot.release(),
+        let announced = self.announced.filter(|_| self.timeline.headers_at.is_some());
+        let all_passed = announced.is_some_and(|length| self.response_bytes >= length);
+        let clean = matches!(end, End::Clean) || (matches!(end, End::Dropped) && all_passed);
+        // Before the slot goes back: the end may show what its time was spent on.
+        self.finish_reading(clean);
+        let (departure, account) = match std::mem::replace(&mut self.place, Place::Gone) {
+            Place::Holding(slot) => {
+                let account = slot.account().clone();
+                let departure = slot.release();
+                (departure, Some(account))
+            }
             Place::Waiting(mut acquire) => match acquire.cancel() {
-                Some(departure) => departure,
+                Some(departure) => (departure, None),
                 None => return,
             },
             Place::Refused(_) | Place::Gone => return,
         };
-        let announced = self.announced.filter(|_| self.timeline.headers_at.is_some());
-        let all_passed = announced.is_some_and(|length| self.response_bytes >= length);
-        let clean = matches!(end, End::Clean) || (matches!(end, End::Dropped) && all_passed);
-        self.finish_reading(clean);
         let (outcome, error) = self.outcome(end, clean);
         let over = clean || outcome == Outcome::Completed;
         let phase = if over { Phase::Done } else { self.phase() };
-        self.record(departure, outcome, phase, error);
+        self.record(departure, account.as_deref(), outcome, phase, error);
     }
 
     fn finish_reading(&mut self, clean: bool) {
@@ -217,6 +263,9 @@ impl Flight {
         }
         let read = reader.end();
         if let Some(at) = self.last_chunk_at {
+            if let (true, Some(account)) = (read.events > 0, self.account()) {
+                account.content_in_last(at);
+            }
             self.generated(at, read);
         }
     }
@@ -264,12 +313,14 @@ impl Flight {
     fn record(
         &mut self,
         departure: Departure,
+        account: Option<&Account>,
         outcome: Outcome,
         phase: Phase,
         error_type: Option<Cow<'static, str>>,
     ) {
         self.timeline.released_at = Some(departure.at);
         let request_id = self.request_id.take();
+        let (phases, retries) = account.map(Account::take).unzip();
         let record = RequestRecord {
             pool: self.pool.name().clone(),
             span_id: format!("{:016x}", fastrand::u64(1..)).into(),
@@ -280,8 +331,9 @@ impl Flight {
             phase,
             error_type,
             attempt: self.attempt,
-            retries: self.retries.take(),
+            retries: retries.unwrap_or_default(),
             timeline: self.timeline,
+            phases,
             response_bytes: self.response_bytes,
             generated: None,
             counts: departure.counts,

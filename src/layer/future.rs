@@ -64,11 +64,11 @@ where
             let Some(flight) = this.flight.as_mut() else { return Poll::Pending };
             match this.state.as_mut().project() {
                 StateProjection::Queued { call } => {
-                    if let Err(refused) = ready!(flight.poll_admitted(cx)) {
+                    if let Err(reason) = ready!(flight.poll_admitted(cx)) {
                         this.state.set(State::Done);
                         let retry_after = flight.retry_after();
                         *this.flight = None;
-                        return Poll::Ready(Ok(refusal::response(refused.reason, retry_after)));
+                        return Poll::Ready(Ok(refusal::response(reason, retry_after)));
                     }
                     let call = call.take();
                     this.state.set(State::Ready { call });
@@ -80,7 +80,8 @@ where
                         Flight::end_all(this.flight, End::ServiceError);
                         return Poll::Ready(Err(error));
                     }
-                    let Some((mut service, request)) = call.take() else { return Poll::Pending };
+                    let Some((mut service, mut request)) = call.take() else { return Poll::Pending };
+                    flight.send(&mut request);
                     let future = service.call(request);
                     this.state.set(State::Calling { future });
                 }

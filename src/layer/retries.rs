@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use crate::clock::Instant;
-use crate::record::Retry;
-use crate::sync::Mutex;
+use crate::gate::Account;
 
 /// The retries of one request that the meter sees once: those made inside,
-/// while its slot is held. The layer puts it in the request's extensions, where
-/// the service that retries finds it.
-#[derive(Clone, Debug, Default)]
-pub struct Retries(Arc<Mutex<Vec<Retry>>>);
+/// while its slot is held. The layer puts it in the extensions of the request
+/// as it goes to the inner service, where the service that retries finds it.
+#[derive(Clone, Debug)]
+pub struct Retries(Arc<Account>);
 
 /// Which attempt a request is, counted from 1, where the retrying is done
 /// outside and the meter sees each attempt as a request. Whoever retries puts
@@ -21,20 +19,20 @@ pub struct Retries(Arc<Mutex<Vec<Retry>>>);
 pub struct Attempt(pub u32);
 
 impl Retries {
+    pub(super) fn new(account: Arc<Account>) -> Self {
+        Self(account)
+    }
+
     /// An attempt has failed with this cause and will be tried again:
-    /// `status_429`, `status_5xx`, `connect`, `timeout` and the like.
+    /// `status_429`, `status_5xx`, `connect`, `timeout` and the like. From here
+    /// on the slot's time is `backoff`. Once there is a response, or the request
+    /// has ended, it does nothing.
     pub fn failed(&self, cause: &'static str) {
-        self.0.lock().push(Retry { cause, failed_at: Instant::now(), resumed_at: None });
+        self.0.failed(cause);
     }
 
     /// The next attempt goes out now.
     pub fn resumed(&self) {
-        if let Some(retry) = self.0.lock().last_mut() {
-            retry.resumed_at.get_or_insert_with(Instant::now);
-        }
-    }
-
-    pub(super) fn take(&self) -> Vec<Retry> {
-        std::mem::take(&mut *self.0.lock())
+        self.0.resumed();
     }
 }

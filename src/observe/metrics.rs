@@ -9,7 +9,7 @@ use std::time::Duration;
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
 use super::{FirstToken, Observer, Sample, Start};
-use crate::gate::GapCause;
+use crate::gate::{GapCause, SlotPhase};
 use crate::outcome::Outcome;
 use crate::record::RequestRecord;
 use crate::tokens::TokenSource;
@@ -34,6 +34,10 @@ const GAP_SLOTS: &str = "tps_gap_slot_seconds_total";
 const LOST_SLOTS: &str = "tps_lost_slot_seconds_total";
 const IDLE_SLOTS: &str = "tps_idle_slot_seconds_total";
 const BUSY_SLOTS: &str = "tps_busy_slot_seconds_total";
+const UNATTRIBUTED: &str = "tps_unattributed_slot_seconds";
+const OLDEST_QUEUED: &str = "tps_oldest_queued_seconds";
+const OLDEST_IN_FLIGHT: &str = "tps_oldest_in_flight_seconds";
+const LONGEST_SILENCE: &str = "tps_longest_silence_seconds";
 const REQUESTS: &str = "tps_requests_total";
 const OUTPUT_TOKENS: &str = "tps_output_tokens_total";
 const EMITTED_TOKENS: &str = "tps_emitted_tokens_total";
@@ -51,7 +55,15 @@ const SECONDS: [(&str, &str); 8] = [
     (GAP_SLOTS, "Slot-time that stood idle while work waited"),
     (LOST_SLOTS, "Slot-time that a perfect scheduler would have used"),
     (IDLE_SLOTS, "Slot-time of free slots while nothing waited"),
-    (BUSY_SLOTS, "Slot-time in flight, by what the slot did"),
+    (BUSY_SLOTS, "Slot-time in flight, by what the slot did, as far as that is known"),
+];
+
+/// Gauges of seconds.
+const AGES: [(&str, &str); 4] = [
+    (UNATTRIBUTED, "Slot-time in flight of which it is not known yet what the slot did"),
+    (OLDEST_QUEUED, "Time that whoever waits at the gate longest has waited; 0 where nobody does"),
+    (OLDEST_IN_FLIGHT, "Time that the slot held longest has been held; 0 where none is"),
+    (LONGEST_SILENCE, "Time since the last token of the stream silent longest; 0 where none has had one"),
 ];
 
 /// Histograms: name, buckets, unit, help.
@@ -126,7 +138,7 @@ impl Observer for Metrics {
         for (name, _, unit, help) in HISTOGRAMS {
             describe_histogram!(name, unit, help);
         }
-        for (name, help) in SECONDS {
+        for (name, help) in SECONDS.into_iter().chain(AGES) {
             describe_gauge!(name, Unit::Seconds, help);
         }
         describe_gauge!(CAP, Unit::Count, "Slots that may be held at once");
@@ -187,8 +199,15 @@ impl Observer for Metrics {
         set(GAP_SLOTS, totals.gap_slot_time());
         set(LOST_SLOTS, totals.lost_slot_time());
         set(IDLE_SLOTS, totals.idle_slot_time());
-        // What each slot did is not attributed yet.
-        gauge!(BUSY_SLOTS, "pool" => pool(), "phase" => "unattributed").set(totals.busy_slot_time());
+        for phase in SlotPhase::ALL {
+            gauge!(BUSY_SLOTS, "pool" => pool(), "phase" => phase.as_str()).set(totals.slot_time_of(phase));
+        }
+        // It falls as time is attributed, and so is no counter.
+        set(UNATTRIBUTED, totals.unattributed_slot_time());
+        let ages = &sample.reading.ages;
+        set(OLDEST_QUEUED, ages.oldest_queued.unwrap_or_default());
+        set(OLDEST_IN_FLIGHT, ages.oldest_in_flight.unwrap_or_default());
+        set(LONGEST_SILENCE, ages.longest_silence.unwrap_or_default());
         counter!(EMITTED_TOKENS, "pool" => pool()).absolute(sample.emitted_tokens);
     }
 

@@ -130,7 +130,9 @@ impl Pace {
 
     /// Waits until the next chunk is due, which the one after follows by the time of `tokens`.
     pub(super) async fn next(&mut self, run: &mut Run, tokens: usize) {
-        sleep_until(self.due.into_tokio()).await;
+        if let Some(due) = self.due.into_tokio() {
+            sleep_until(due).await;
+        }
         self.due = self.due.after(run.step(tokens)).unwrap_or(self.due);
     }
 }

@@ -173,6 +173,11 @@ impl Reader {
         self.progress()
     }
 
+    /// Whether the clean end may yet show content in the bytes that have come.
+    pub(crate) fn may_tell_at_end(&self) -> bool {
+        !self.lost && self.reading.may_tell_at_end()
+    }
+
     /// Whether the count is still open.
     pub(crate) fn is_uncounted(&self) -> bool {
         self.uncounted

@@ -91,6 +91,15 @@ impl Reading {
         }
     }
 
+    /// Whether [`finish`](Self::finish) has anything left to read.
+    pub(super) fn may_tell_at_end(&self) -> bool {
+        match &self.body {
+            Body::Events(framer) => framer.may_tell_at_end(),
+            Body::Document { .. } => true,
+            Body::Begun { .. } | Body::Elements(_) | Body::Opaque => false,
+        }
+    }
+
     /// Whether no format can be found any more.
     pub(super) fn is_opaque(&self) -> bool {
         matches!(self.body, Body::Opaque) || self.interpreter.is_lost()

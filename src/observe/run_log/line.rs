@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Run;
 use crate::clock::Instant;
-use crate::gate::Change;
+use crate::gate::{Change, SlotPhase};
 use crate::observe::{Sample, Start};
 use crate::record::RequestRecord;
 
@@ -145,6 +145,9 @@ impl<'a> Line<'a> {
             ("max_token_gap", timeline.max_token_gap()),
         ] {
             self.maybe(time, |line, time| line.time(key, time));
+        }
+        if let Some(phases) = &record.phases {
+            SlotPhase::ALL.iter().for_each(|phase| self.time(phase.as_str(), phases.of(*phase)));
         }
         self.maybe(timeline.first_chunk_tokens(), |line, tokens| line.value("first_chunk_tokens", tokens));
         let Some(tokens) = record.output_tokens() else { return };

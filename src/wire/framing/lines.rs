@@ -38,6 +38,11 @@ impl LineFramer {
         self.emit_held(&mut on_event);
     }
 
+    /// Whether the bytes so far end within a line.
+    pub(super) fn is_within(&self) -> bool {
+        !self.held.is_empty()
+    }
+
     fn hold(&mut self, piece: &[u8]) {
         // Room for what is no part of the line: a CR, and the byte order mark.
         if self.held.len() + piece.len() > self.limit.saturating_add(1 + BOM.len()) {

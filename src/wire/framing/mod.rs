@@ -81,6 +81,15 @@ impl Framer {
         }
     }
 
+    /// Whether [`finish`](Self::finish) has something to hand on.
+    pub(super) fn may_tell_at_end(&self) -> bool {
+        match self {
+            Self::Sse(framer) => framer.is_within(),
+            Self::Lines(framer) => framer.is_within(),
+            Self::Array(_) | Self::Aws(_) => false,
+        }
+    }
+
     /// Whether the bytes ended where the framing says that they end.
     pub(super) fn is_closed(&self) -> bool {
         match self {

@@ -112,6 +112,11 @@ impl SseFramer {
         self.after_cr = false;
     }
 
+    /// Whether the bytes so far end within an event.
+    pub(super) fn is_within(&self) -> bool {
+        self.has_data || !self.line.is_empty()
+    }
+
     fn limit(&self) -> usize {
         self.limit as usize
     }

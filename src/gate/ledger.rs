@@ -1,0 +1,320 @@
+//! The slot-time ledger: what each busy slot was doing.
+//!
+//! A slot has an [`Account`], on which the request that holds it enters what it
+//! does. Whoever reads the gate brings every open account up to date, and at
+//! release an account is closed under the gate's lock: so at every instant the
+//! slot-time in flight is the sum over the phases and of what is not attributed
+//! yet, and of the latter nothing is left when no slot is held.
+
+use std::time::Duration;
+
+use crate::clock::Instant;
+use crate::sync::Mutex;
+
+/// What a busy slot was doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SlotPhase {
+    /// From admission to the response's headers: connecting, and the upstream's
+    /// own queue.
+    Dispatch,
+    /// Waiting to be tried again, with the slot held.
+    Backoff,
+    /// From the headers to the first token, waiting on the upstream. To the
+    /// release where there is no token.
+    Prefill,
+    /// From the first token to the last, waiting on the upstream.
+    Generate,
+    /// The response or a frame of it was handed down, and the caller did not ask
+    /// for the next: the caller is slow.
+    Stall,
+    /// From the last token to the release, waiting on the upstream.
+    Drain,
+}
+
+/// The slot-time of one request by phase. Its sum is the time that the slot was
+/// held, to the nanosecond.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhaseTimes([u64; SlotPhase::ALL.len()]);
+
+/// An attempt that failed while the slot was held, and was followed by another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retry {
+    /// What failed: `status_429`, `status_5xx`, `connect`, `timeout` and the like.
+    pub cause: &'static str,
+    /// When it failed.
+    pub failed_at: Instant,
+    /// When the next attempt went out; absent if none did.
+    pub resumed_at: Option<Instant>,
+}
+
+/// The account of one slot. All its instants are read under its lock, or are
+/// moved on to the last one entered: a reading that came between has entered
+/// the time up to then.
+#[derive(Debug)]
+pub(crate) struct Account {
+    admitted_at: Instant,
+    entries: Mutex<Entries>,
+}
+
+/// What a frame was found to carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// No bytes.
+    Nothing,
+    /// Bytes that are read, and no content.
+    NoContent,
+    /// Bytes of which only what follows will tell.
+    Open,
+    /// At least one event with generated content.
+    Content,
+}
+
+#[derive(Debug)]
+struct Entries {
+    /// The time up to here has been entered.
+    entered_at: Instant,
+    last_token_at: Option<Instant>,
+    doing: Doing,
+    times: PhaseTimes,
+    /// Waiting on the upstream until the last chunk: of a phase that the next
+    /// token or the release decides.
+    undecided: u64,
+    /// Waiting on the upstream since then.
+    since_chunk: u64,
+    retries: Vec<Retry>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Dispatch,
+    Backoff,
+    /// Waiting on the upstream for a frame before the first token, with
+    /// everything read that has come: whatever follows, it is prefill.
+    Prefill,
+    /// Waiting on the upstream for a frame.
+    Waiting,
+    /// The caller has yet to ask. It then waits, in prefill or not.
+    Stall {
+        prefill: bool,
+    },
+    Closed,
+}
+
+/// What a walk over the open accounts finds.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Open {
+    pub(super) times: [u128; SlotPhase::ALL.len()],
+    pub(super) oldest: Option<Instant>,
+    pub(super) quietest: Option<Instant>,
+}
+
+// === impl SlotPhase ===
+
+impl SlotPhase {
+    /// All phases, in the order of a request's life.
+    pub const ALL: [Self; 6] =
+        [Self::Dispatch, Self::Backoff, Self::Prefill, Self::Generate, Self::Stall, Self::Drain];
+
+    /// The name in logs and labels.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Dispatch => "dispatch",
+            Self::Backoff => "backoff",
+            Self::Prefill => "prefill",
+            Self::Generate => "generate",
+            Self::Stall => "stall",
+            Self::Drain => "drain",
+        }
+    }
+}
+
+// === impl PhaseTimes ===
+
+impl PhaseTimes {
+    /// The time in this phase.
+    #[must_use]
+    pub fn of(&self, phase: SlotPhase) -> Duration {
+        Duration::from_nanos(self.0[phase as usize])
+    }
+
+    /// The time in all phases together.
+    #[must_use]
+    pub fn total(&self) -> Duration {
+        SlotPhase::ALL.iter().fold(Duration::ZERO, |sum, phase| sum.saturating_add(self.of(*phase)))
+    }
+
+    fn add(&mut self, phase: SlotPhase, nanos: u64) {
+        let time = &mut self.0[phase as usize];
+        *time = time.saturating_add(nanos);
+    }
+
+    /// Adds this to sums of the same order.
+    pub(super) fn add_to(&self, sums: &mut [u128; SlotPhase::ALL.len()]) {
+        for (sum, time) in sums.iter_mut().zip(self.0) {
+            *sum += u128::from(time);
+        }
+    }
+}
+
+// === impl Account ===
+
+impl Account {
+    pub(super) fn new(admitted_at: Instant) -> Self {
+        let entries = Entries {
+            entered_at: admitted_at,
+            last_token_at: None,
+            doing: Doing::Dispatch,
+            times: PhaseTimes::default(),
+            undecided: 0,
+            since_chunk: 0,
+            retries: Vec::new(),
+        };
+        Self { admitted_at, entries: Mutex::new(entries) }
+    }
+
+    /// When the slot was taken.
+    pub(super) fn admitted_at(&self) -> Instant {
+        self.admitted_at
+    }
+
+    /// An attempt has failed and will be followed by another: back-off begins.
+    /// Too late once there is a response, or the slot is given back.
+    pub(crate) fn failed(&self, cause: &'static str) {
+        let mut entries = self.entries.lock();
+        if matches!(entries.doing, Doing::Dispatch | Doing::Backoff) {
+            let failed_at = entries.enter(Instant::now());
+            entries.doing = Doing::Backoff;
+            entries.retries.push(Retry { cause, failed_at, resumed_at: None });
+        }
+    }
+
+    /// The next attempt goes out.
+    pub(crate) fn resumed(&self) {
+        let mut entries = self.entries.lock();
+        if entries.doing == Doing::Backoff {
+            let at = entries.enter(Instant::now());
+            entries.doing = Doing::Dispatch;
+            if let Some(retry) = entries.retries.last_mut() {
+                retry.resumed_at = Some(at);
+            }
+        }
+    }
+
+    /// What the slot did, and the retries made with it, once it is given back.
+    pub(crate) fn take(&self) -> (PhaseTimes, Vec<Retry>) {
+        let mut entries = self.entries.lock();
+        (entries.times, std::mem::take(&mut entries.retries))
+    }
+
+    /// The response is there, and is handed down.
+    pub(crate) fn responded(&self) -> Instant {
+        let mut entries = self.entries.lock();
+        let at = entries.enter(Instant::now());
+        entries.doing = Doing::Stall { prefill: true };
+        at
+    }
+
+    /// The caller asked for a frame at `at`, and there is none yet.
+    pub(crate) fn asked(&self, at: Instant) {
+        self.entries.lock().ask(at);
+    }
+
+    /// A frame was there at `at`, asked for at `asked_at` unless that was told
+    /// before, and is handed down. Gives `at`, moved on to what was entered.
+    pub(crate) fn frame(&self, asked_at: Option<Instant>, at: Instant, found: Found) -> Instant {
+        let mut entries = self.entries.lock();
+        if let Some(asked_at) = asked_at {
+            entries.ask(asked_at);
+        }
+        let at = entries.enter(at);
+        entries.found(at, found);
+        at
+    }
+
+    /// The end showed that the last chunk, which was there at `at`, carried content.
+    pub(crate) fn content_in_last(&self, at: Instant) {
+        self.entries.lock().content(at);
+    }
+
+    /// Brings the account up to `at` for a reading.
+    pub(super) fn read(&self, at: Instant, open: &mut Open) {
+        let mut entries = self.entries.lock();
+        entries.enter(at);
+        entries.times.add_to(&mut open.times);
+        open.oldest = earliest(open.oldest, Some(self.admitted_at));
+        open.quietest = earliest(open.quietest, entries.last_token_at);
+    }
+
+    /// Closes the account at the moment, which it gives, and decides what was
+    /// undecided.
+    pub(super) fn close(&self) -> (Instant, PhaseTimes) {
+        let mut entries = self.entries.lock();
+        let at = entries.enter(Instant::now());
+        let left = entries.undecided.saturating_add(entries.since_chunk);
+        let phase = if entries.last_token_at.is_some() { SlotPhase::Drain } else { SlotPhase::Prefill };
+        entries.times.add(phase, left);
+        entries.doing = Doing::Closed;
+        (at, entries.times)
+    }
+}
+
+fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        _ => one.or(other),
+    }
+}
+
+// === impl Entries ===
+
+impl Entries {
+    /// Enters the time up to `at`, and gives the instant up to which all is entered.
+    fn enter(&mut self, at: Instant) -> Instant {
+        let nanos = at.nanos_since(self.entered_at);
+        match self.doing {
+            Doing::Dispatch => self.times.add(SlotPhase::Dispatch, nanos),
+            Doing::Backoff => self.times.add(SlotPhase::Backoff, nanos),
+            Doing::Prefill => self.times.add(SlotPhase::Prefill, nanos),
+            Doing::Waiting => self.since_chunk = self.since_chunk.saturating_add(nanos),
+            Doing::Stall { .. } => self.times.add(SlotPhase::Stall, nanos),
+            Doing::Closed => {}
+        }
+        self.entered_at = self.entered_at.max(at);
+        self.entered_at
+    }
+
+    fn ask(&mut self, at: Instant) {
+        if let Doing::Stall { prefill } = self.doing {
+            self.enter(at);
+            self.doing = if prefill { Doing::Prefill } else { Doing::Waiting };
+        }
+    }
+
+    fn found(&mut self, at: Instant, found: Found) {
+        let was_prefill = matches!(self.doing, Doing::Prefill | Doing::Stall { prefill: true });
+        if found != Found::Nothing {
+            self.undecided = self.undecided.saturating_add(std::mem::take(&mut self.since_chunk));
+        }
+        let prefill = match found {
+            Found::Nothing => was_prefill,
+            Found::NoContent if self.last_token_at.is_none() => {
+                self.times.add(SlotPhase::Prefill, std::mem::take(&mut self.undecided));
+                true
+            }
+            Found::NoContent | Found::Open => false,
+            Found::Content => {
+                self.content(at);
+                false
+            }
+        };
+        self.doing = Doing::Stall { prefill };
+    }
+
+    fn content(&mut self, at: Instant) {
+        let phase = if self.last_token_at.is_some() { SlotPhase::Generate } else { SlotPhase::Prefill };
+        self.times.add(phase, std::mem::take(&mut self.undecided));
+        self.last_token_at = Some(at);
+    }
+}
