@@ -49,6 +49,16 @@ impl Instant {
         self.0.checked_add(nanos).map(Self)
     }
 
+    /// A number other than zero, for where only a number can be kept.
+    pub(crate) fn to_bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// The instant of these bits; absent for zero.
+    pub(crate) fn from_bits(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).map(Self)
+    }
+
     pub(crate) fn nanos_since(self, earlier: Self) -> u64 {
         self.0.get().saturating_sub(earlier.0.get())
     }

@@ -17,7 +17,6 @@ use crate::clock::Instant;
 #[derive(Debug)]
 #[must_use = "futures do nothing unless polled, and this one holds a place in the queue"]
 pub struct Acquire {
-    gate: Arc<Inner>,
     queued_at: Instant,
     place: Place,
 }
@@ -46,7 +45,7 @@ pub struct Refusal {
 #[derive(Debug)]
 enum Place {
     Admitted(Slot),
-    Queued { ticket: u64, timer: Option<Pin<Box<Sleep>>> },
+    Queued { gate: Arc<Inner>, ticket: u64, timer: Option<Pin<Box<Sleep>>> },
     Refused(Refusal),
     Done,
 }
@@ -59,15 +58,15 @@ impl Acquire {
         let (queued_at, place) = match arrival {
             Arrival::Admitted(admission) => {
                 let at = admission.account.admitted_at();
-                (at, Place::Admitted(Slot::new(Arc::clone(&gate), at, admission)))
+                (at, Place::Admitted(Slot::new(gate, at, admission)))
             }
-            Arrival::Waits { at, ticket } => (at, Place::Queued { ticket, timer: None }),
+            Arrival::Waits { at, ticket } => (at, Place::Queued { gate, ticket, timer: None }),
             Arrival::Refused { at, counts } => {
                 let departure = Departure { at, counts };
                 (at, Place::Refused(Refusal { reason: Refused::QueueFull, queued_at: at, departure }))
             }
         };
-        Self { gate, queued_at, place }
+        Self { queued_at, place }
     }
 
     /// When the request arrived.
@@ -94,39 +93,39 @@ impl Acquire {
     pub fn cancel(&mut self) -> Option<Departure> {
         match std::mem::replace(&mut self.place, Place::Done) {
             Place::Admitted(slot) => Some(slot.release()),
-            Place::Queued { ticket, .. } => Some(self.leave(ticket)),
+            Place::Queued { gate, ticket, .. } => Some(leave(&gate, ticket)),
             Place::Refused(_) | Place::Done => None,
         }
     }
 
-    fn leave(&self, ticket: u64) -> Departure {
-        let (departure, after) = self.gate.state.lock().leave(ticket);
-        after.finish();
-        departure
-    }
-
     /// Waits in line until called, or until time is up.
     fn poll_queued(&mut self, cx: &mut Context<'_>) -> Poll<Result<Slot, Refusal>> {
-        let Place::Queued { ticket, timer } = &mut self.place else { return Poll::Pending };
+        let Place::Queued { gate, ticket, timer } = &mut self.place else { return Poll::Pending };
         let ticket = *ticket;
         let waker = cx.waker().clone();
-        let (admitted, after) = self.gate.state.lock().admit(ticket, waker);
+        let (admitted, after) = gate.state.lock().admit(ticket, waker);
         after.finish();
         if let Some(admission) = admitted {
+            let slot = Slot::new(Arc::clone(gate), self.queued_at, admission);
             self.place = Place::Done;
-            return Poll::Ready(Ok(Slot::new(Arc::clone(&self.gate), self.queued_at, admission)));
+            return Poll::Ready(Ok(slot));
         }
         if timer.is_none() {
-            let deadline =
-                self.gate.queue_timeout.and_then(|timeout| self.queued_at.after(timeout)?.into_tokio());
+            let deadline = gate.queue_timeout.and_then(|timeout| self.queued_at.after(timeout)?.into_tokio());
             *timer = deadline.map(|at| Box::pin(tokio::time::sleep_until(at)));
         }
         let Some(timer) = timer else { return Poll::Pending };
         ready!(timer.as_mut().poll(cx));
+        let departure = leave(gate, ticket);
         self.place = Place::Done;
-        let departure = self.leave(ticket);
         Poll::Ready(Err(Refusal { reason: Refused::QueueTimeout, queued_at: self.queued_at, departure }))
     }
+}
+
+fn leave(gate: &Inner, ticket: u64) -> Departure {
+    let (departure, after) = gate.state.lock().leave(ticket);
+    after.finish();
+    departure
 }
 
 impl Future for Acquire {

@@ -6,6 +6,8 @@
 //! slot-time in flight is the sum over the phases and of what is not attributed
 //! yet, and of the latter nothing is left when no slot is held.
 
+use std::ops::DerefMut;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Instant;
@@ -54,6 +56,9 @@ pub struct Retry {
 #[derive(Debug)]
 pub(crate) struct Account {
     admitted_at: Instant,
+    /// When the caller asked for the next frame, as bits: to be entered by
+    /// whoever next has the lock, so that asking needs none.
+    asked_at: AtomicU64,
     entries: Mutex<Entries>,
 }
 
@@ -171,7 +176,16 @@ impl Account {
             since_chunk: 0,
             retries: Vec::new(),
         };
-        Self { admitted_at, entries: Mutex::new(entries) }
+        Self { admitted_at, asked_at: AtomicU64::new(0), entries: Mutex::new(entries) }
+    }
+
+    /// The entries, with the caller's asking entered.
+    fn entries(&self) -> impl DerefMut<Target = Entries> {
+        let mut entries = self.entries.lock();
+        if let Some(at) = Instant::from_bits(self.asked_at.load(Ordering::Relaxed)) {
+            entries.ask(at);
+        }
+        entries
     }
 
     /// When the slot was taken.
@@ -182,7 +196,7 @@ impl Account {
     /// An attempt has failed and will be followed by another: back-off begins.
     /// Too late once there is a response, or the slot is given back.
     pub(crate) fn failed(&self, cause: &'static str) {
-        let mut entries = self.entries.lock();
+        let mut entries = self.entries();
         if matches!(entries.doing, Doing::Dispatch | Doing::Backoff) {
             let failed_at = entries.enter(Instant::now());
             entries.doing = Doing::Backoff;
@@ -192,7 +206,7 @@ impl Account {
 
     /// The next attempt goes out.
     pub(crate) fn resumed(&self) {
-        let mut entries = self.entries.lock();
+        let mut entries = self.entries();
         if entries.doing == Doing::Backoff {
             let at = entries.enter(Instant::now());
             entries.doing = Doing::Dispatch;
@@ -204,43 +218,41 @@ impl Account {
 
     /// What the slot did, and the retries made with it, once it is given back.
     pub(crate) fn take(&self) -> (PhaseTimes, Vec<Retry>) {
-        let mut entries = self.entries.lock();
+        let mut entries = self.entries();
         (entries.times, std::mem::take(&mut entries.retries))
     }
 
     /// The response is there, and is handed down.
     pub(crate) fn responded(&self) -> Instant {
-        let mut entries = self.entries.lock();
+        let mut entries = self.entries();
         let at = entries.enter(Instant::now());
         entries.doing = Doing::Stall { prefill: true };
         at
     }
 
-    /// The caller asked for a frame at `at`, and there is none yet.
-    pub(crate) fn asked(&self, at: Instant) {
-        self.entries.lock().ask(at);
+    /// The caller asks for the next frame.
+    pub(crate) fn ask(&self) {
+        self.asked_at.store(Instant::now().to_bits(), Ordering::Relaxed);
     }
 
-    /// A frame was there at `at`, asked for at `asked_at` unless that was told
-    /// before, and is handed down. Gives `at`, moved on to what was entered.
-    pub(crate) fn frame(&self, asked_at: Option<Instant>, at: Instant, found: Found) -> Instant {
-        let mut entries = self.entries.lock();
-        if let Some(asked_at) = asked_at {
-            entries.ask(asked_at);
-        }
+    /// A frame was there at `at`, and is handed down. Gives `at`, moved on to
+    /// what was entered.
+    pub(crate) fn frame(&self, at: Instant, found: Found) -> Instant {
+        let mut entries = self.entries();
         let at = entries.enter(at);
         entries.found(at, found);
+        self.asked_at.store(0, Ordering::Relaxed);
         at
     }
 
     /// The end showed that the last chunk, which was there at `at`, carried content.
     pub(crate) fn content_in_last(&self, at: Instant) {
-        self.entries.lock().content(at);
+        self.entries().content(at);
     }
 
     /// Brings the account up to `at` for a reading.
     pub(super) fn read(&self, at: Instant, open: &mut Open) {
-        let mut entries = self.entries.lock();
+        let mut entries = self.entries();
         entries.enter(at);
         entries.times.add_to(&mut open.times);
         open.oldest = earliest(open.oldest, Some(self.admitted_at));
@@ -250,7 +262,7 @@ impl Account {
     /// Closes the account at the moment, which it gives, and decides what was
     /// undecided.
     pub(super) fn close(&self) -> (Instant, PhaseTimes) {
-        let mut entries = self.entries.lock();
+        let mut entries = self.entries();
         let at = entries.enter(Instant::now());
         let left = entries.undecided.saturating_add(entries.since_chunk);
         let phase = if entries.last_token_at.is_some() { SlotPhase::Drain } else { SlotPhase::Prefill };

@@ -98,27 +98,30 @@ pub struct Totals {
 }
 
 impl Totals {
-    fn add(&mut self, counts: &Counts, elapsed: Duration) {
-        let time = elapsed.as_nanos();
-        if time == 0 {
+    /// Adds an interval, in nanoseconds, in which the counts stood still.
+    fn add(&mut self, counts: &Counts, nanos: u64) {
+        if nanos == 0 {
             return;
         }
-        let free = u128::from(counts.free());
-        let queued = u128::from(counts.queue_depth());
+        // Both have 64 bits, so the processor multiplies them at once.
+        let slots = |count: u64| u128::from(nanos) * u128::from(count);
+        let (time, free, queued) = (u128::from(nanos), counts.free(), counts.queue_depth());
         self.window += time;
-        self.cap_slots += time * u128::from(counts.cap);
-        self.busy_slots += time * u128::from(counts.in_flight);
-        self.over_slots += time * u128::from(counts.in_flight.saturating_sub(counts.cap));
+        self.cap_slots += slots(counts.cap.into());
+        self.busy_slots += slots(counts.in_flight.into());
+        if counts.in_flight > counts.cap {
+            self.over_slots += slots((counts.in_flight - counts.cap).into());
+        }
         if queued > 0 {
             self.backlog += time;
         }
         match counts.gap() {
             Some(cause) => {
                 self.gap[cause as usize] += time;
-                self.gap_slots += time * free;
-                self.lost_slots[cause as usize] += time * free.min(queued);
+                self.gap_slots += slots(free.into());
+                self.lost_slots[cause as usize] += slots(queued.min(free.into()));
             }
-            None => self.idle_slots += time * free,
+            None => self.idle_slots += slots(free.into()),
         }
     }
 
@@ -346,7 +349,7 @@ impl GapMeter {
     /// An instant before the last event counts as that event's: the integrals
     /// never run backwards.
     pub fn update(&mut self, at: Instant, change: impl FnOnce(&mut Counts)) {
-        self.totals.add(&self.counts, at.since(self.at));
+        self.totals.add(&self.counts, at.nanos_since(self.at));
         self.at = self.at.max(at);
         change(&mut self.counts);
     }
@@ -355,7 +358,7 @@ impl GapMeter {
     #[must_use]
     pub fn reading(&self, at: Instant) -> Reading {
         let mut totals = self.totals;
-        totals.add(&self.counts, at.since(self.at));
+        totals.add(&self.counts, at.nanos_since(self.at));
         Reading { at: self.at.max(at), counts: self.counts, totals, ages: Ages::default() }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
@@ -71,12 +71,7 @@ where
         if let Some(flight) = this.flight {
             flight.ask();
         }
-        let Poll::Ready(frame) = inner.as_mut().poll_frame(cx) else {
-            if let Some(flight) = this.flight {
-                flight.wait();
-            }
-            return Poll::Pending;
-        };
+        let frame = ready!(inner.as_mut().poll_frame(cx));
         let end = match &frame {
             None => Some(End::Clean),
             Some(Err(_)) => Some(End::BodyError),

@@ -41,8 +41,7 @@ pub(super) struct Flight {
     error_type: Option<ErrorType>,
     reader: Option<Reader>,
     last_chunk_at: Option<Instant>,
-    /// When the caller asked for the next frame, as long as the account is not told.
-    asked_at: Option<Instant>,
+    /// Whether the caller has asked for the next frame.
     has_asked: bool,
     response_bytes: u64,
     /// The body's length where it is announced: who has handed on that much has
@@ -92,7 +91,6 @@ impl Flight {
             error_type: None,
             reader: None,
             last_chunk_at: None,
-            asked_at: None,
             has_asked: false,
             response_bytes: 0,
             // Whatever body answers it, none of it is asked for.
@@ -175,21 +173,15 @@ impl Flight {
     /// The caller asks for a frame, perhaps not for the first time.
     pub(super) fn ask(&mut self) {
         if !std::mem::replace(&mut self.has_asked, true) {
-            self.asked_at = Some(Instant::now());
-        }
-    }
-
-    /// There is none yet: it waits.
-    pub(super) fn wait(&mut self) {
-        if let (Some(at), Some(account)) = (self.asked_at.take(), self.account()) {
-            account.asked(at);
+            if let Some(account) = self.account() {
+                account.ask();
+            }
         }
     }
 
     /// Reads a frame's data, which are borrowed and go on as they are.
     pub(super) fn frame(&mut self, data: Option<&impl Buf>) {
         let at = Instant::now();
-        let asked_at = self.asked_at.take();
         self.has_asked = false;
         let data = data.filter(|data| data.has_remaining());
         let read = match (data, &mut self.reader) {
@@ -202,7 +194,7 @@ impl Flight {
             Some(reader) if reader.may_tell_at_end() => Found::Open,
             _ => Found::NoContent,
         };
-        let Some(at) = self.account().map(|account| account.frame(asked_at, at, found)) else { return };
+        let Some(at) = self.account().map(|account| account.frame(at, found)) else { return };
         if let Some(data) = data {
             self.timeline.chunk(at);
             self.last_chunk_at = Some(at);

@@ -1,0 +1,131 @@
+//! What the meter costs: the gate, and a frame through the whole layer.
+//! `cargo bench --bench layer`.
+//!
+//! - `gate/uncontended`, `gate/two threads`: a slot is taken and given back,
+//!   which is two transitions. The figure is the time of both; with two threads,
+//!   how long each thread takes for both while the other does the same.
+//! - `frame/…`: one event of 323 bytes a frame, as engines send them, without a
+//!   tokenizer. `ready`: it is there when asked for. `pending`: it is asked for
+//!   in vain once, as over a network; the upstream's own part in it is
+//!   `frame/bare …`.
+
+use std::convert::Infallible;
+use std::hint::black_box;
+use std::pin::Pin;
+use std::sync::Barrier;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use bytes::Bytes;
+use criterion::{Criterion, measurement::WallTime};
+use http::{Request, Response};
+use http_body::{Body, Frame};
+use tower::{Layer, Service, service_fn};
+use tower_tps::Pool;
+use tower_tps::clock::Instant;
+use tower_tps::gate::Gate;
+
+/// A chunk as OpenAI sends it, 323 bytes.
+fn event(text: &str) -> Bytes {
+    let event = format!(
+        "data: {{\"id\":\"chatcmpl-{:046}\",\"object\":\"chat.completion.chunk\",\"created\":1763990000,\
+         \"model\":\"gpt-4o-mini-2024-07-18\",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_560af6e559\",\
+         \"choices\":[{{\"index\":0,\"delta\":{{\"content\":\"{text}\"}},\"logprobs\":null,\"finish_reason\":null}}],\
+         \"usage\":null}}\n\n",
+        1
+    );
+    event.into()
+}
+
+/// A body that never ends. Every other time it has nothing yet, if it is to.
+struct Endless {
+    events: [Bytes; 4],
+    asked: usize,
+    pends: bool,
+}
+
+impl Body for Endless {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.asked += 1;
+        if self.pends && self.asked % 2 == 1 {
+            return Poll::Pending;
+        }
+        Poll::Ready(Some(Ok(Frame::data(self.events[self.asked / 2 % 4].clone()))))
+    }
+}
+
+fn response(pends: bool) -> Response<Endless> {
+    let events = ["a", " word", " the", "."].map(event);
+    let body = Endless { events, asked: 0, pends };
+    Response::builder().header("content-type", "text/event-stream").body(body).expect("a response")
+}
+
+fn next(body: &mut (impl Body<Data = Bytes, Error = Infallible> + Unpin)) {
+    let mut cx = Context::from_waker(Waker::noop());
+    while black_box(Pin::new(&mut *body).poll_frame(&mut cx)).is_pending() {}
+}
+
+fn frame(c: &mut Criterion) {
+    let mut group = c.benchmark_group("frame");
+    for (name, pends) in [("ready", false), ("pending", true)] {
+        group.bench_function(format!("bare {name}"), |b| {
+            let mut body = response(pends).into_body();
+            b.iter(|| next(&mut body));
+        });
+        group.bench_function(name, |b| {
+            let pool = Pool::builder("bench").build().expect("a valid cap");
+            let service =
+                service_fn(move |_: Request<()>| std::future::ready(Ok::<_, Infallible>(response(pends))));
+            let mut call = std::pin::pin!(pool.layer().layer(service).call(Request::new(())));
+            let mut cx = Context::from_waker(Waker::noop());
+            let Poll::Ready(Ok(response)) = Future::poll(call.as_mut(), &mut cx) else { return };
+            let mut body = response.into_body();
+            b.iter(|| next(&mut body));
+        });
+    }
+    group.finish();
+}
+
+fn take(gate: &Gate) {
+    let slot = gate.acquire().settled();
+    assert!(black_box(slot).is_some_and(|slot| slot.is_ok()), "a slot is free");
+}
+
+fn gate(c: &mut Criterion<WallTime>) {
+    let mut group = c.benchmark_group("gate");
+    group.bench_function("uncontended", |b| {
+        let gate = Gate::new(4).expect("a valid cap");
+        b.iter(|| take(&gate));
+    });
+    group.bench_function("two threads", |b| {
+        let gate = Gate::new(4).expect("a valid cap");
+        b.iter_custom(|times| {
+            let both = Barrier::new(2);
+            let run = || {
+                both.wait();
+                let start = Instant::now();
+                (0..times).for_each(|_| take(&gate));
+                Instant::now().since(start)
+            };
+            let (one, other): (Duration, Duration) = std::thread::scope(|scope| {
+                let other = scope.spawn(run);
+                (run(), other.join().unwrap_or_default())
+            });
+            one.max(other)
+        });
+    });
+    group.finish();
+}
+
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    gate(&mut criterion);
+    frame(&mut criterion);
+    criterion.final_summary();
+}
