@@ -4,7 +4,7 @@
 //!
 //! - `analysis`: from what was measured to figures, and from two runs to a verdict.
 //! - `decompress`: bodies whose `content-encoding` is gzip, deflate, br or zstd.
-//! - `sim`: the simulated engine, a real HTTP server on loopback.
+//! - `sim`: the simulated engine, a real HTTP server on loopback or a Tower service.
 //! - `bpe`: the exact tokenizers `o200k_base` and `cl100k_base`.
 //! - `hf`: any tokenizer that comes as a Hugging Face `tokenizer.json`.
 //! - `cli`: the program `tps`, with all of these.
@@ -29,7 +29,7 @@
 //! - [`ensure_usage`]: beside it, a layer of its own that has streams tell their usage. The only
 //!   room that changes bytes, and only where you put it. It knows only [`wire`].
 //! - `analysis`: runs, their figures, and the verdict on a change.
-//! - `sim`: the simulated engine, a real HTTP server to measure against. Knows only [`clock`].
+//! - `sim`: the simulated engine to measure against, over HTTP or in process. Knows only [`clock`].
 //!
 //! One walk: `ResponseBody::poll_frame` borrows the frame that the upstream's
 //! body gave and shows its data to the flight. The flight reads the clock once,
