@@ -138,6 +138,11 @@ impl Flight {
         wait.ceil().clamp(1.0, 60.0) as u64
     }
 
+    /// The request goes out to the inner service.
+    pub(super) fn dispatched(&self) {
+        self.pool.dispatched();
+    }
+
     pub(super) fn headers(&mut self, parts: &Parts, exact_size: Option<u64>) {
         self.timeline.headers_at = Some(Instant::now());
         self.status = Some(parts.status.as_u16());

@@ -81,6 +81,7 @@ where
                         return Poll::Ready(Err(error));
                     }
                     let Some((mut service, request)) = call.take() else { return Poll::Pending };
+                    flight.dispatched();
                     let future = service.call(request);
                     this.state.set(State::Calling { future });
                 }
