@@ -4,7 +4,8 @@
 //!
 //! - `analysis`: from what was measured to figures, and from two runs to a verdict.
 //! - `decompress`: bodies whose `content-encoding` is gzip, deflate, br or zstd.
-//! - `sim`: the simulated engine, a real HTTP server on loopback.
+//! - `connect`: connections measured where they are made, in a client's connector.
+//! - `sim`: the simulated engine, a real HTTP server on loopback or a Tower service.
 //! - `bpe`: the exact tokenizers `o200k_base` and `cl100k_base`.
 //! - `hf`: any tokenizer that comes as a Hugging Face `tokenizer.json`.
 //! - `cli`: the program `tps`, with all of these.
@@ -28,8 +29,10 @@
 //!   under way. The only room that knows Tower, but for the next.
 //! - [`ensure_usage`]: beside it, a layer of its own that has streams tell their usage. The only
 //!   room that changes bytes, and only where you put it. It knows only [`wire`].
+//! - `connect`: beside them, a layer around a client's connector, which tells the pool of the
+//!   connections that are made. It knows only [`pool`] and [`clock`].
 //! - `analysis`: runs, their figures, and the verdict on a change.
-//! - `sim`: the simulated engine, a real HTTP server to measure against. Knows only [`clock`].
+//! - `sim`: the simulated engine to measure against, over HTTP or in process. Knows only [`clock`].
 //!
 //! One walk: `ResponseBody::poll_frame` borrows the frame that the upstream's
 //! body gave and shows its data to the flight. The flight reads the clock once,
@@ -48,6 +51,8 @@
 #[cfg(feature = "analysis")]
 pub mod analysis;
 pub mod clock;
+#[cfg(feature = "connect")]
+pub mod connect;
 pub mod ensure_usage;
 pub mod gate;
 pub mod layer;

@@ -9,6 +9,8 @@ use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
 use crate::gate::{self, Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
+#[cfg(feature = "connect")]
+use crate::observe::Connected;
 use crate::observe::{FirstToken, Metrics, Observer, Observers, Sample, Start};
 use crate::outcome::Outcome;
 use crate::record::RequestRecord;
@@ -54,6 +56,10 @@ struct Inner {
     completed: AtomicU64,
     output_tokens: AtomicU64,
     emitted_tokens: AtomicU64,
+    dispatched: AtomicU64,
+    connections: AtomicU64,
+    connects_failed: AtomicU64,
+    connect_nanos: AtomicU64,
     /// Requests that have ended and whose tokens are still being counted.
     counts_open: AtomicU64,
     closing: AtomicBool,
@@ -194,7 +200,36 @@ impl Pool {
         self.inner.observers.tell(|observer| observer.first_token(&first));
     }
 
+    /// A request goes out to the upstream.
+    pub(crate) fn dispatched(&self) {
+        self.inner.dispatched.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A connection was made, in that time.
+    #[cfg(feature = "connect")]
+    pub(crate) fn connected(&self, elapsed: Duration) {
+        self.inner.connections.fetch_add(1, Ordering::Relaxed);
+        self.connect_ended(elapsed, true);
+    }
+
+    /// A connection could not be made, and that was known after that time.
+    #[cfg(feature = "connect")]
+    pub(crate) fn connect_failed(&self, elapsed: Duration) {
+        self.inner.connects_failed.fetch_add(1, Ordering::Relaxed);
+        self.connect_ended(elapsed, false);
+    }
+
+    #[cfg(feature = "connect")]
+    fn connect_ended(&self, elapsed: Duration, is_made: bool) {
+        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
+        self.inner.connect_nanos.fetch_add(nanos, Ordering::Relaxed);
+        let connected = Connected { pool: self.inner.name.clone(), is_made, elapsed };
+        self.inner.observers.tell(|observer| observer.connected(&connected));
+    }
+
     pub(crate) fn ended(&self, record: RequestRecord) {
+        let sent_again = record.retries.iter().filter(|retry| retry.resumed_at.is_some()).count();
+        self.inner.dispatched.fetch_add(sent_again as u64, Ordering::Relaxed);
         if record.outcome == Outcome::Completed {
             self.inner.completed.fetch_add(1, Ordering::Relaxed);
             self.inner.output_tokens.fetch_add(record.output_tokens().unwrap_or(0), Ordering::Relaxed);
@@ -243,6 +278,10 @@ impl Inner {
             completed: self.completed.load(Ordering::Relaxed),
             output_tokens: self.output_tokens.load(Ordering::Relaxed),
             emitted_tokens: self.emitted_tokens.load(Ordering::Relaxed),
+            dispatched: self.dispatched.load(Ordering::Relaxed),
+            connections: self.connections.load(Ordering::Relaxed),
+            connects_failed: self.connects_failed.load(Ordering::Relaxed),
+            connect_time: Duration::from_nanos(self.connect_nanos.load(Ordering::Relaxed)),
         }
     }
 
@@ -354,6 +393,10 @@ impl Builder {
                 completed: AtomicU64::new(0),
                 output_tokens: AtomicU64::new(0),
                 emitted_tokens: AtomicU64::new(0),
+                dispatched: AtomicU64::new(0),
+                connections: AtomicU64::new(0),
+                connects_failed: AtomicU64::new(0),
+                connect_nanos: AtomicU64::new(0),
                 counts_open: AtomicU64::new(0),
                 closing: AtomicBool::new(false),
                 closed: AtomicBool::new(false),

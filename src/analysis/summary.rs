@@ -71,6 +71,16 @@ pub struct Summary {
     pub cap_slot_time: f64,
     /// Slot-seconds in flight above a cap that was lowered.
     pub over_slot_time: f64,
+    /// Requests sent to the upstream, each attempt that the pool saw or was told of.
+    pub dispatched: u64,
+    /// Connections made for them; zero where no connector was measured, as the next two.
+    pub connections: u64,
+    /// Connections that could not be made.
+    pub connects_failed: u64,
+    /// Time that all of these took, added up.
+    pub connect_time: f64,
+    /// The share of what was sent that found a connection already made.
+    pub connection_reuse_ratio: Option<f64>,
     /// Streams that were buffered on their way, whose rates are left out below.
     pub buffered_streams: usize,
     /// Time to the first token, the queue included.
@@ -151,6 +161,11 @@ impl Summary {
             idle_slot_time: seconds(totals.idle_slot_time()),
             cap_slot_time: seconds(totals.cap_slot_time()),
             over_slot_time: seconds(totals.over_slot_time()),
+            dispatched: sample.dispatched,
+            connections: sample.connections,
+            connects_failed: sample.connects_failed,
+            connect_time: seconds(sample.connect_time),
+            connection_reuse_ratio: sample.connection_reuse_ratio(),
             buffered_streams: rated().filter(buffered).count(),
             ttft: times(Timeline::ttft),
             t_queue: times(Timeline::t_queue),

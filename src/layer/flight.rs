@@ -141,6 +141,7 @@ impl Flight {
 
     /// The request goes to the inner service, and is given the means to tell of retries.
     pub(super) fn send<B>(&self, request: &mut Request<B>) {
+        self.pool.dispatched();
         if let Some(account) = self.account() {
             request.extensions_mut().insert(Retries::new(account.clone()));
         }

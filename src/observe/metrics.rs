@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
 
-use super::{FirstToken, Observer, Sample, Start};
+use super::{Connected, FirstToken, Observer, Sample, Start};
 use crate::gate::{GapCause, SlotPhase};
 use crate::outcome::Outcome;
 use crate::record::RequestRecord;
@@ -43,6 +43,9 @@ const OUTPUT_TOKENS: &str = "tps_output_tokens_total";
 const EMITTED_TOKENS: &str = "tps_emitted_tokens_total";
 const RETRIES: &str = "tps_retries_total";
 const MISMATCH: &str = "tps_token_mismatch_tokens_total";
+const CONNECTIONS: &str = "tps_connections_total";
+const CONNECT: &str = "tps_connect_seconds";
+const REUSE: &str = "tps_connection_reuse_ratio";
 pub(super) const LOG_DROPPED: &str = "tps_log_dropped_records_total";
 
 /// Counters of seconds. The facade's counters are whole numbers, so these go
@@ -86,7 +89,9 @@ const QUEUED: &[f64] =
 const TOKENS: &[f64] =
     &[1.0, 4.0, 16.0, 64.0, 256.0, 1024.0, 4096.0, 16384.0, 65536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
 
-const HISTOGRAMS: [Histogram; 9] = [
+const CONNECTS: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+const HISTOGRAMS: [Histogram; 10] = [
     (TTFT, FIRST, Unit::Seconds, "Time to the first token, the queue included"),
     (PER_TOKEN, EACH, Unit::Seconds, "Time for each output token after the first frame of them"),
     (DURATION, DURATIONS, Unit::Seconds, "Time from arrival to release of every admitted request"),
@@ -96,6 +101,7 @@ const HISTOGRAMS: [Histogram; 9] = [
     (SLOT_HELD, DURATIONS, Unit::Seconds, "Time a slot was held"),
     (MAX_TOKEN_GAP, EACH, Unit::Seconds, "Longest time between two frames with content"),
     (REQUEST_TOKENS, TOKENS, Unit::Count, "Output tokens of a request, by source"),
+    (CONNECT, CONNECTS, Unit::Seconds, "Time to connect to the upstream, by outcome"),
 ];
 
 /// The buckets of every histogram, by its full name. An exporter must be given
@@ -144,6 +150,8 @@ impl Observer for Metrics {
         describe_gauge!(CAP, Unit::Count, "Slots that may be held at once");
         describe_gauge!(IN_FLIGHT, Unit::Count, "Slots held");
         describe_gauge!(QUEUE_DEPTH, Unit::Count, "Work without a slot: waiting, in back-off, declared");
+        describe_gauge!(REUSE, Unit::Count, "Share of what was sent upstream that needed no new connection");
+        describe_counter!(CONNECTIONS, Unit::Count, "Connections to the upstream, by outcome");
         describe_counter!(REQUESTS, Unit::Count, "Requests that ended, by outcome and phase");
         describe_counter!(OUTPUT_TOKENS, Unit::Count, "Output tokens of requests that ended");
         describe_counter!(EMITTED_TOKENS, Unit::Count, "Tokens as they pass");
@@ -154,6 +162,13 @@ impl Observer for Metrics {
 
     fn first_token(&self, first: &FirstToken) {
         histogram!(TTFT, "pool" => first.pool.clone()).record(first.ttft);
+    }
+
+    fn connected(&self, connected: &Connected) {
+        let pool = || connected.pool.clone();
+        let outcome = if connected.is_made { "connected" } else { "failed" };
+        counter!(CONNECTIONS, "pool" => pool(), "outcome" => outcome).increment(1);
+        histogram!(CONNECT, "pool" => pool(), "outcome" => outcome).record(connected.elapsed);
     }
 
     fn request(&self, record: &Arc<RequestRecord>) {
@@ -209,6 +224,9 @@ impl Observer for Metrics {
         set(OLDEST_IN_FLIGHT, ages.oldest_in_flight.unwrap_or_default());
         set(LONGEST_SILENCE, ages.longest_silence.unwrap_or_default());
         counter!(EMITTED_TOKENS, "pool" => pool()).absolute(sample.emitted_tokens);
+        if let Some(ratio) = sample.connection_reuse_ratio() {
+            gauge!(REUSE, "pool" => pool()).set(ratio);
+        }
     }
 
     fn end(&self, sample: &Sample) {

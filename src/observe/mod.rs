@@ -32,6 +32,11 @@ pub trait Observer: Debug + Send + Sync + 'static {
         let _ = first;
     }
 
+    /// A connection to the upstream was made, or could not be. Told where a connector is measured.
+    fn connected(&self, connected: &Connected) {
+        let _ = connected;
+    }
+
     /// A request has ended; its slot has gone back. Told once for each that arrived.
     fn request(&self, record: &Arc<RequestRecord>) {
         let _ = record;
@@ -79,6 +84,18 @@ pub struct FirstToken {
     pub pool: Arc<str>,
     /// What the user waited for it, the queue included.
     pub ttft: Duration,
+}
+
+/// The end of one attempt to connect to the upstream.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Connected {
+    /// The pool's name.
+    pub pool: Arc<str>,
+    /// Whether there is a connection now.
+    pub is_made: bool,
+    /// How long it took: see the feature `connect`.
+    pub elapsed: Duration,
 }
 
 /// All who hear of one pool, until they have been told of its end.

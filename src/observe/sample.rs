@@ -1,6 +1,7 @@
 //! How a pool stands at one instant.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::gate::Reading;
 
@@ -20,4 +21,24 @@ pub struct Sample {
     pub output_tokens: u64,
     /// Tokens that have passed, whatever became of their request.
     pub emitted_tokens: u64,
+    /// Requests sent to the upstream: one for each whose service was called, and one more for each
+    /// time it was sent again while it held its slot, counted at its end.
+    pub dispatched: u64,
+    /// Connections made for them. Zero where no connector is measured: the feature `connect`.
+    pub connections: u64,
+    /// Connections that could not be made; zero where no connector is measured.
+    pub connects_failed: u64,
+    /// Time that those made and those failed took, added up; zero where no connector is measured.
+    pub connect_time: Duration,
+}
+
+impl Sample {
+    /// `1 - connections / dispatched`, not below 0: the share of what was sent that found a
+    /// connection already made. Absent where nothing was sent or no connection was made, as where
+    /// no connector is measured.
+    #[must_use]
+    pub fn connection_reuse_ratio(&self) -> Option<f64> {
+        let is_known = self.dispatched > 0 && self.connections > 0;
+        is_known.then(|| (1.0 - self.connections as f64 / self.dispatched as f64).max(0.0))
+    }
 }

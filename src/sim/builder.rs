@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::net::TcpListener;
 
 use super::engine::Core;
+use super::service::Service;
 use super::{Engine, Faults, serve};
 
 /// Settings of a simulated [`Engine`].
@@ -88,6 +89,12 @@ impl Builder {
         self
     }
 
+    /// The engine without a network, started now: to be called in a tokio runtime with its timer on.
+    /// There are no connections, and [`connect_delay`](Self::connect_delay) says nothing.
+    pub fn service(self) -> Service {
+        Service { core: Arc::new(Core::new(self)) }
+    }
+
     /// Listens on a free port of the loopback and serves from the current runtime.
     ///
     /// # Errors
@@ -96,8 +103,8 @@ impl Builder {
     pub async fn start(self) -> io::Result<Engine> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let addr = listener.local_addr()?;
-        let core = Arc::new(Core::new(self));
-        let server = tokio::spawn(serve::accept(listener, Arc::clone(&core)));
-        Ok(Engine { addr, core, server })
+        let service = self.service();
+        let server = tokio::spawn(serve::accept(listener, service.clone()));
+        Ok(Engine { addr, service, server })
     }
 }

@@ -8,6 +8,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{sleep, sleep_until};
 
 use super::Builder;
+use super::asked::Asked;
 use super::request::{Api, Request};
 use super::truth::Books;
 use crate::clock::Instant;
@@ -36,6 +37,9 @@ pub(super) struct Run {
     pub(super) request: Request,
     pub(super) id: String,
     pub(super) rng: fastrand::Rng,
+    pub(super) asked: Asked,
+    /// How often its body has come, itself included.
+    pub(super) seen: u64,
     entry: usize,
 }
 
@@ -62,9 +66,9 @@ impl Core {
     }
 
     /// Enters a request whose body was `body`.
-    pub(super) fn run(self: &Arc<Self>, request: Request, body: &[u8]) -> Run {
+    pub(super) fn run(self: &Arc<Self>, request: Request, body: &[u8], asked: Asked) -> Run {
         let hash = fnv1a(body);
-        let times = {
+        let seen = {
             let mut seen = self.seen.lock();
             let times = seen.entry(hash).or_default();
             *times += 1;
@@ -73,7 +77,7 @@ impl Core {
         let mut key = [0; 24];
         key[..8].copy_from_slice(&self.settings.seed.to_le_bytes());
         key[8..16].copy_from_slice(&hash.to_le_bytes());
-        key[16..].copy_from_slice(&times.to_le_bytes());
+        key[16..].copy_from_slice(&seen.to_le_bytes());
         let mut rng = fastrand::Rng::with_seed(fnv1a(&key));
         let prefix = match request.api {
             Api::Chat => "chatcmpl",
@@ -81,7 +85,7 @@ impl Core {
         };
         let id = format!("{prefix}-{:016x}", rng.u64(..));
         let entry = self.books.arrived(id.clone());
-        Run { core: Arc::clone(self), request, id, rng, entry }
+        Run { core: Arc::clone(self), request, id, rng, asked, seen, entry }
     }
 }
 
@@ -101,9 +105,52 @@ impl Run {
         Some(slot)
     }
 
-    /// Notes that `tokens` leave now.
-    pub(super) fn emitted(&self, tokens: usize) {
-        self.core.books.emitted(self.entry, tokens);
+    /// Notes that the response's headers leave now.
+    pub(super) fn headers_left(&self) {
+        self.core.books.headers_left(self.entry);
+    }
+
+    /// Notes that `tokens` are ready; gives when, since the start.
+    pub(super) fn ready(&self, tokens: usize) -> Duration {
+        self.core.books.ready(self.entry, tokens)
+    }
+
+    /// Notes that `tokens` leave now; gives when, since the start.
+    pub(super) fn emitted(&self, tokens: usize) -> Duration {
+        self.core.books.emitted(self.entry, tokens)
+    }
+
+    /// Notes that the last of the body leaves now.
+    pub(super) fn ended(&self) {
+        self.core.books.ended(self.entry);
+    }
+
+    /// Notes that headers and body leave now, together.
+    pub(super) fn answered_whole(&self) {
+        self.headers_left();
+        self.ended();
+    }
+
+    /// The tokens before the pause or the fault, and those after.
+    pub(super) fn halves(&self, failing: bool) -> (usize, usize) {
+        let total = self.request.output_tokens;
+        match (failing, self.asked.pause.is_zero()) {
+            (true, _) => (total / 2, 0),
+            (false, false) => (total / 2, total - total / 2),
+            (false, true) => (total, 0),
+        }
+    }
+
+    /// The text of the next `left` tokens, once they are all due.
+    pub(super) async fn written(&mut self, pace: &mut Pace, mut left: usize) -> String {
+        let mut text = String::new();
+        while left > 0 {
+            let tokens = left.min(self.core.settings.tokens_per_chunk);
+            pace.next(self, tokens).await;
+            text.push_str(&self.text(tokens));
+            left -= tokens;
+        }
+        text
     }
 
     /// The text of the next `tokens` tokens.
@@ -133,7 +180,20 @@ impl Pace {
         if let Some(due) = self.due.into_tokio() {
             sleep_until(due).await;
         }
-        self.due = self.due.after(run.step(tokens)).unwrap_or(self.due);
+        self.put_off(run.step(tokens));
+    }
+
+    /// Whatever comes next is due that much later.
+    pub(super) fn put_off(&mut self, time: Duration) {
+        self.due = self.due.after(time).unwrap_or(self.due);
+    }
+
+    /// Nothing is due for that long.
+    pub(super) async fn pause(&mut self, time: Duration) {
+        if !time.is_zero() {
+            sleep(time).await;
+            self.put_off(time);
+        }
     }
 }
 

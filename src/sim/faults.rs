@@ -1,7 +1,5 @@
 //! What can go wrong, by chance or on demand.
 
-use http::HeaderMap;
-
 /// How likely each fault is for a request, from 0 (never, the default) to 1.
 /// A request has at most one; where they sum to more than 1, the first ones win.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,9 +51,9 @@ impl Faults {
 }
 
 impl Fault {
-    /// The fault the client asked for. What is not known is no fault.
-    pub(super) fn asked(headers: &HeaderMap) -> Option<Self> {
-        match headers.get("x-sim-fault")?.to_str().ok()?.trim() {
+    /// The fault of this name, as a client asks for it.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
             "status=429" => Some(Self::Status429),
             "status=500" => Some(Self::Status500),
             "error-event" => Some(Self::ErrorEvent),

@@ -1,103 +1,48 @@
-//! The bytes the engine answers with, and the body that carries them.
-
-use std::io;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+//! The bytes the engine answers with.
 
 use bytes::Bytes;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
-use http_body::{Body, Frame, SizeHint};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
-use tokio::task::JoinHandle;
 
+use super::body::ResponseBody;
 use super::request::{Api, Request};
 
 /// A fixed date, so that the same seed gives the same bytes.
 const CREATED: u64 = 1_700_000_000;
 
-pub(super) type Sender = mpsc::Sender<io::Result<Bytes>>;
-
-/// A body: whole, or written by a task that ends with it.
-#[derive(Debug)]
-pub(super) enum Reply {
-    Whole(Option<Bytes>),
-    Stream { chunks: mpsc::Receiver<io::Result<Bytes>>, writer: JoinHandle<()> },
-}
-
-// === impl Reply ===
-
-impl Reply {
-    /// A body that `write` fills. The task is aborted when the body is dropped.
-    pub(super) fn stream<F>(write: impl FnOnce(Sender) -> F) -> Self
-    where
-        F: Future<Output = ()> + Send + 'static,
-    {
-        let (sender, chunks) = mpsc::channel(1);
-        Self::Stream { chunks, writer: tokio::spawn(write(sender)) }
-    }
-}
-
-impl Body for Reply {
-    type Data = Bytes;
-    type Error = io::Error;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        match self.get_mut() {
-            Self::Whole(bytes) => Poll::Ready(bytes.take().map(|bytes| Ok(Frame::data(bytes)))),
-            Self::Stream { chunks, .. } => chunks.poll_recv(cx).map(|chunk| Some(chunk?.map(Frame::data))),
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        matches!(self, Self::Whole(None))
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        match self {
-            Self::Whole(bytes) => SizeHint::with_exact(bytes.as_ref().map_or(0, Bytes::len) as u64),
-            Self::Stream { .. } => SizeHint::default(),
-        }
-    }
-}
-
-impl Drop for Reply {
-    fn drop(&mut self) {
-        if let Self::Stream { writer, .. } = self {
-            writer.abort();
-        }
-    }
-}
-
 // === whole responses ===
 
-pub(super) fn with_type(status: StatusCode, content_type: &'static str, body: Reply) -> Response<Reply> {
+pub(super) fn with_type(
+    status: StatusCode,
+    content_type: &'static str,
+    body: ResponseBody,
+) -> Response<ResponseBody> {
     let mut response = Response::new(body);
     *response.status_mut() = status;
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     response
 }
 
-pub(super) fn json(status: StatusCode, doc: &Value) -> Response<Reply> {
-    with_type(status, "application/json", Reply::Whole(Some(Bytes::from(doc.to_string()))))
+pub(super) fn json(status: StatusCode, doc: &Value) -> Response<ResponseBody> {
+    with_type(status, "application/json", ResponseBody::whole(doc.to_string()))
 }
 
-pub(super) fn event_stream(body: Reply) -> Response<Reply> {
+pub(super) fn event_stream(body: ResponseBody) -> Response<ResponseBody> {
     let mut response = with_type(StatusCode::OK, "text/event-stream", body);
     response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     response
 }
 
-/// An error as OpenAI words it; a 429 says when to come back.
-pub(super) fn error(status: StatusCode, message: &str) -> Response<Reply> {
-    let mut response = json(status, &error_doc(status, message));
-    if status == StatusCode::TOO_MANY_REQUESTS {
-        response.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static("1"));
-    }
+/// An error as OpenAI words it.
+pub(super) fn error(status: StatusCode, message: &str) -> Response<ResponseBody> {
+    json(status, &error_doc(status, message))
+}
+
+/// The refusal that says after how many seconds to come back.
+pub(super) fn too_many_requests(retry_after: u64) -> Response<ResponseBody> {
+    let mut response = error(StatusCode::TOO_MANY_REQUESTS, "too many requests (simulated)");
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after));
     response
 }
 

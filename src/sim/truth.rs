@@ -1,6 +1,7 @@
 //! The engine's books: what really happened, to check a measurement against.
 
 use std::collections::BTreeMap;
+use std::iter::repeat_n;
 use std::time::Duration;
 
 use crate::clock::Instant;
@@ -40,8 +41,17 @@ pub struct RequestTruth {
     pub arrived_at: Duration,
     /// When it got its slot; absent while it waits and where it never got one.
     pub admitted_at: Option<Duration>,
-    /// When each token left. The tokens of one chunk leave together, those of a whole answer too.
+    /// When its response's headers left; absent until then, and where the client went away before.
+    pub headers_at: Option<Duration>,
+    /// When each token was ready. One that is ready and has not left waits for a client that does
+    /// not read: there the engine stands still.
+    pub ready_at: Vec<Duration>,
+    /// When each token left: when there was room for its chunk among those that wait for the
+    /// client. The tokens of one chunk leave together, those of a whole answer too.
     pub tokens_at: Vec<Duration>,
+    /// When the last of its response left; absent until then, and where it was cut or the client
+    /// went away before.
+    pub ended_at: Option<Duration>,
     /// When it gave its slot back; absent while it holds one and where it never got one.
     pub released_at: Option<Duration>,
 }
@@ -64,6 +74,10 @@ pub(super) struct Books {
 impl Books {
     pub(super) fn new() -> Self {
         Self { start: Instant::now(), truth: Mutex::default() }
+    }
+
+    pub(super) fn started_at(&self) -> Instant {
+        self.start
     }
 
     pub(super) fn snapshot(&self) -> Truth {
@@ -94,12 +108,20 @@ impl Books {
         }
     }
 
-    pub(super) fn emitted(&self, request: usize, tokens: usize) {
-        let mut truth = self.truth.lock();
-        let at = self.now();
-        if let Some(request) = truth.requests.get_mut(request) {
-            request.tokens_at.extend(std::iter::repeat_n(at, tokens));
-        }
+    pub(super) fn headers_left(&self, request: usize) {
+        self.note(request, |request, now| request.headers_at = Some(now));
+    }
+
+    pub(super) fn ready(&self, request: usize, tokens: usize) -> Duration {
+        self.note(request, |request, now| request.ready_at.extend(repeat_n(now, tokens)))
+    }
+
+    pub(super) fn emitted(&self, request: usize, tokens: usize) -> Duration {
+        self.note(request, |request, now| request.tokens_at.extend(repeat_n(now, tokens)))
+    }
+
+    pub(super) fn ended(&self, request: usize) {
+        self.note(request, |request, now| request.ended_at = Some(now));
     }
 
     pub(super) fn released(&self, request: usize) {
@@ -108,6 +130,15 @@ impl Books {
         if let Some(request) = truth.requests.get_mut(request) {
             request.released_at = Some(self.now());
         }
+    }
+
+    fn note(&self, request: usize, note: impl FnOnce(&mut RequestTruth, Duration)) -> Duration {
+        let mut truth = self.truth.lock();
+        let now = self.now();
+        if let Some(request) = truth.requests.get_mut(request) {
+            note(request, now);
+        }
+        now
     }
 
     fn now(&self) -> Duration {

@@ -20,6 +20,11 @@ pub(crate) fn of(sample: &Sample) -> Value {
         "completed": sample.completed,
         "output_tokens": sample.output_tokens,
         "emitted_tokens": sample.emitted_tokens,
+        "dispatched": sample.dispatched,
+        "connections": sample.connections,
+        "connects_failed": sample.connects_failed,
+        "connect_time": sample.connect_time.as_secs_f64(),
+        "connection_reuse_ratio": sample.connection_reuse_ratio(),
     });
     for (name, time) in totals.named() {
         status[name] = time.as_secs_f64().into();

@@ -178,6 +178,10 @@ impl<'a> Line<'a> {
         self.value("completed", sample.completed);
         self.value("output_tokens", sample.output_tokens);
         self.value("emitted_tokens", sample.emitted_tokens);
+        self.value("dispatched", sample.dispatched);
+        self.value("connections", sample.connections);
+        self.value("connects_failed", sample.connects_failed);
+        self.time("connect_time", sample.connect_time);
     }
 
     fn begin(out: &'a mut Vec<u8>, kind: &str, run: &'a Run) -> Self {

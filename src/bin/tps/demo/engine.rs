@@ -14,39 +14,33 @@ use crate::failure::Failure;
 /// A running engine. Stops when dropped.
 pub(super) struct Thread {
     url: String,
-    asks: Option<oneshot::Sender<mpsc::Sender<u64>>>,
+    /// Stops it when dropped.
+    running: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Thread {
     pub(super) fn start() -> Result<Self, Failure> {
         let failed = |error: std::io::Error| Failure::running("the engine", error);
-        let (asks, asked) = oneshot::channel();
+        let (running, stopped) = oneshot::channel();
         let (tells, told) = mpsc::channel();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
         let thread = std::thread::Builder::new().name("engine".into()).spawn(move || {
-            runtime.block_on(serve(tells, asked));
+            runtime.block_on(serve(tells, stopped));
         });
         let thread = thread.map_err(failed)?;
         let url = told.recv().map_err(|error| Failure::running("the engine", error))?.map_err(failed)?;
-        Ok(Self { url, asks: Some(asks), thread: Some(thread) })
+        Ok(Self { url, running: Some(running), thread: Some(thread) })
     }
 
     pub(super) fn url(&self) -> &str {
         &self.url
     }
-
-    /// Stops it, and tells how many connections it took.
-    pub(super) fn connections(mut self) -> u64 {
-        let (tells, told) = mpsc::channel();
-        let asked = self.asks.take().is_some_and(|asks| asks.send(tells).is_ok());
-        if asked { told.recv().unwrap_or(0) } else { 0 }
-    }
 }
 
 impl Drop for Thread {
     fn drop(&mut self) {
-        self.asks = None;
+        self.running = None;
         if let Some(thread) = self.thread.take() {
             // It has nothing to say.
             let _ = thread.join();
@@ -54,7 +48,7 @@ impl Drop for Thread {
     }
 }
 
-async fn serve(tells: mpsc::Sender<std::io::Result<String>>, asked: oneshot::Receiver<mpsc::Sender<u64>>) {
+async fn serve(tells: mpsc::Sender<std::io::Result<String>>, stopped: oneshot::Receiver<()>) {
     let engine = Engine::builder()
         .slots(CAP as usize)
         .prefill_per_token(Duration::from_micros(1_500))
@@ -73,7 +67,6 @@ async fn serve(tells: mpsc::Sender<std::io::Result<String>>, asked: oneshot::Rec
         }
     };
     let _ = tells.send(Ok(engine.url()));
-    if let Ok(tells) = asked.await {
-        let _ = tells.send(engine.truth().connections);
-    }
+    // The sender is only ever dropped.
+    let _ = stopped.await;
 }

@@ -19,12 +19,11 @@ use self::scenario::Scenario;
 use crate::args::DemoArgs;
 use crate::failure::Failure;
 
-/// One run, with what the engine saw of it.
+/// One run.
 #[derive(Debug)]
 pub(crate) struct Outcome {
     run: Run,
     summary: Summary,
-    connections: u64,
 }
 
 /// Runs both, shows them as they go, and prints what came of them.
@@ -38,13 +37,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = if args.json {
         let object = json!({
-            "baseline": baseline.json(),
-            "candidate": candidate.json(),
+            "baseline": baseline.summary,
+            "candidate": candidate.summary,
             "verdict": verdict,
         });
         writeln!(out, "{object:#}")
     } else {
-        result::write(&mut out, &baseline, &candidate, &verdict)
+        result::write(&mut out, &baseline.summary, &candidate.summary, &verdict)
     };
     match written {
         // Whoever reads it has seen enough.
@@ -58,13 +57,5 @@ fn once(scenario: &'static Scenario, requests: usize, live: &mut Live) -> Result
     let work = orchestration::Thread::start(scenario, requests, engine.url())?;
     let run = live.watch(scenario.name, requests, work)?;
     let summary = Summary::of(&run).ok_or_else(|| Failure::running(scenario.name, "it has no sample"))?;
-    Ok(Outcome { run, summary, connections: engine.connections() })
-}
-
-impl Outcome {
-    fn json(&self) -> serde_json::Value {
-        let mut object = json!(self.summary);
-        object["connections"] = self.connections.into();
-        object
-    }
+    Ok(Outcome { run, summary })
 }

@@ -22,7 +22,7 @@ use super::audit::Audit;
 use super::retry::{Retrying, cause};
 use super::scenario::{self, BACKOFF, CAP, MOST_ATTEMPTS, Scenario};
 use crate::failure::Failure;
-use crate::proxy::forward::Forward;
+use crate::proxy::forward::{self, Forward};
 use crate::proxy::server::Server;
 
 /// How often the pool is sampled: often enough for the verdict's bins.
@@ -86,8 +86,10 @@ impl Thread {
 async fn work(scenario: &'static Scenario, requests: usize, engine: Uri, pool: Pool) -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let proxy = format!("http://{}/v1/chat/completions", listener.local_addr()?);
-    let retrying = Retrying::new(Forward::new(engine.clone(), scenario.idle_connections), scenario);
-    let server = Server::new(pool.layer().layer(retrying), Forward::new(engine, 0));
+    let measured = pool.connector().layer(forward::connector());
+    let upstream = Forward::new(engine.clone(), scenario.idle_connections, measured);
+    let past = Forward::new(engine, 0, forward::connector());
+    let server = Server::new(pool.layer().layer(Retrying::new(upstream, scenario)), past);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.accept_until(listener, async move {
         // The sender is only ever dropped.

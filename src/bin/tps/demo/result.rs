@@ -5,22 +5,15 @@ use std::io::{self, Write};
 use console::style;
 use tower_tps::analysis::{Check, Distribution, Summary, Verdict};
 
-use super::Outcome;
 use super::live::{number, percent};
 
 /// A figure's name, and how it is written.
 type Row = (&'static str, fn(&Summary) -> String);
 
 /// Writes it all.
-pub(super) fn write(
-    out: &mut impl Write,
-    baseline: &Outcome,
-    candidate: &Outcome,
-    verdict: &Verdict,
-) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, old: &Summary, new: &Summary, verdict: &Verdict) -> io::Result<()> {
     writeln!(out, "\n{:<28}{:>12}{:>12}", "", style("baseline").bold(), style("candidate").bold())?;
-    let (old, new) = (&baseline.summary, &candidate.summary);
-    let rows: [Row; 15] = [
+    let rows: [Row; 18] = [
         ("requests", |run| run.requests.to_string()),
         ("completed", |run| percent(run.success_rate)),
         ("retries", |run| run.retries.to_string()),
@@ -36,11 +29,14 @@ pub(super) fn write(
         ("  orchestration", |run| seconds(Some(run.gap_time_orchestration))),
         ("lost slot-time", |run| seconds(Some(run.lost_slot_time))),
         ("lost tokens", |run| number(run.lost_tokens)),
+        ("connections", |run| run.connections.to_string()),
+        ("  connect time", |run| format!("{:.2} ms", run.connect_time * 1000.0)),
+        ("  reused", |run| percent(run.connection_reuse_ratio)),
     ];
     for (name, of) in rows {
         writeln!(out, "{name:<28}{:>12}{:>12}", of(old), of(new))?;
     }
-    writeln!(out, "{:<28}{:>12}{:>12}\n", "connections", baseline.connections, candidate.connections)?;
+    writeln!(out)?;
     causes(out, old)?;
     for check in &verdict.checks {
         writeln!(out, "{}", line(check))?;

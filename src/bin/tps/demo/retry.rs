@@ -7,22 +7,27 @@ use std::task::{Context, Poll};
 use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::{BodyExt, Full};
+use hyper_util::client::legacy::connect::HttpConnector;
 use tower_service::Service;
+use tower_tps::connect::Connect;
 use tower_tps::layer::Retries;
 
 use super::scenario::{BACKOFF, MOST_ATTEMPTS, Scenario};
 use crate::proxy::forward::{Forward, UpstreamBody};
 use crate::proxy::request_body::RequestBody;
 
+/// The engine, by connections that the pool hears of.
+type Upstream = Forward<Full<Bytes>, Connect<HttpConnector>>;
+
 /// Sends a request again when it was refused or failed, if the scenario does so here.
 #[derive(Clone)]
 pub(super) struct Retrying {
-    inner: Forward<Full<Bytes>>,
+    inner: Upstream,
     attempts: u32,
 }
 
 impl Retrying {
-    pub(super) fn new(inner: Forward<Full<Bytes>>, scenario: &Scenario) -> Self {
+    pub(super) fn new(inner: Upstream, scenario: &Scenario) -> Self {
         Self { inner, attempts: if scenario.retries_in_slot { MOST_ATTEMPTS } else { 1 } }
     }
 }

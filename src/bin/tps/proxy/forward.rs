@@ -14,7 +14,7 @@ use http_body::Body;
 use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::client::legacy::connect::{Connect, HttpConnector};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower_service::Service;
 use tower_tps::layer::ErrorType;
@@ -25,28 +25,34 @@ use super::request_body::RequestBody;
 pub(crate) type UpstreamBody = Either<Incoming, Full<Bytes>>;
 
 /// Sends requests to the upstream.
-pub(crate) struct Forward<B = RequestBody> {
-    client: Client<HttpConnector, B>,
+pub(crate) struct Forward<B = RequestBody, C = HttpConnector> {
+    client: Client<C, B>,
     base: Uri,
 }
 
 // By hand: the body is only sent, and need not be `Clone`.
-impl<B> Clone for Forward<B> {
+impl<B, C: Clone> Clone for Forward<B, C> {
     fn clone(&self) -> Self {
         Self { client: self.client.clone(), base: self.base.clone() }
     }
 }
 
-impl<B> Forward<B>
+/// What connects to an upstream in plain HTTP.
+pub(crate) fn connector() -> HttpConnector {
+    let mut connector = HttpConnector::new();
+    connector.set_nodelay(true);
+    connector
+}
+
+impl<B, C> Forward<B, C>
 where
     B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
+    C: Connect + Clone + Send + Sync + 'static,
 {
     /// Keeps up to `idle` connections for the requests to come.
-    pub(crate) fn new(base: Uri, idle: usize) -> Self {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
+    pub(crate) fn new(base: Uri, idle: usize, connector: C) -> Self {
         let client = Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_max_idle_per_host(idle)
@@ -63,11 +69,12 @@ where
     }
 }
 
-impl<B> Service<Request<B>> for Forward<B>
+impl<B, C> Service<Request<B>> for Forward<B, C>
 where
     B: Body + Send + Unpin + 'static,
     B::Data: Send,
     B::Error: Into<Box<dyn Error + Send + Sync>>,
+    C: Connect + Clone + Send + Sync + 'static,
 {
     type Response = Response<UpstreamBody>;
     type Error = Infallible;

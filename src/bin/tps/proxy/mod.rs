@@ -66,8 +66,10 @@ async fn serve(args: &ProxyArgs) -> Result<(), Failure> {
     // No connection is kept: llama.cpp closes one right after a streamed response
     // that it announced as kept alive, and a request that was just sent on it is
     // lost. What was lost cannot be sent again blindly.
-    let forward = Forward::new(base, 0);
-    let server = server::Server::new(pool.layer().layer(forward.clone()), forward);
+    let measured = pool.connector().layer(forward::connector());
+    let measured = pool.layer().layer(Forward::new(base.clone(), 0, measured));
+    let past = Forward::new(base, 0, forward::connector());
+    let server = server::Server::new(measured, past);
     let connections = server.accept_until(clients, signals.next()).await;
 
     ready.store(false, Ordering::Relaxed);
