@@ -7,6 +7,7 @@
 //! - `sim`: the simulated engine, a real HTTP server on loopback.
 //! - `bpe`: the exact tokenizers `o200k_base` and `cl100k_base`.
 //! - `hf`: any tokenizer that comes as a Hugging Face `tokenizer.json`.
+//! - `retry`: retries on either side of the meter, recorded, and a policy for LLM services.
 //! - `cli`: the program `tps`, with all of these.
 //!
 //! # How it is built
@@ -25,8 +26,10 @@
 //! - [`record`], [`observe`]: what is kept of one request, and who hears of it.
 //! - [`pool`]: the handle that ties the gate and the observers together.
 //! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
-//!   under way. The only room that knows Tower, but for the next.
-//! - [`ensure_usage`]: beside it, a layer of its own that has streams tell their usage. The only
+//!   under way. The only room that knows Tower, but for the next two.
+//! - `retry`: beside it, Tower's retrying made known to the pool on whichever side of the meter it
+//!   is, and a policy.
+//! - [`ensure_usage`]: a layer of its own that has streams tell their usage. The only
 //!   room that changes bytes, and only where you put it. It knows only [`wire`].
 //! - `analysis`: runs, their figures, and the verdict on a change.
 //! - `sim`: the simulated engine, a real HTTP server to measure against. Knows only [`clock`].
@@ -55,6 +58,8 @@ pub mod observe;
 pub mod outcome;
 pub mod pool;
 pub mod record;
+#[cfg(feature = "retry")]
+pub mod retry;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod sync;
