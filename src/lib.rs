@@ -8,6 +8,7 @@
 //! - `sim`: the simulated engine, a real HTTP server on loopback or a Tower service.
 //! - `bpe`: the exact tokenizers `o200k_base` and `cl100k_base`.
 //! - `hf`: any tokenizer that comes as a Hugging Face `tokenizer.json`.
+//! - `retry`: retries on either side of the meter, recorded, and a policy for LLM services.
 //! - `cli`: the program `tps`, with all of these.
 //!
 //! # How it is built
@@ -26,8 +27,10 @@
 //! - [`record`], [`observe`]: what is kept of one request, and who hears of it.
 //! - [`pool`]: the handle that ties the gate and the observers together.
 //! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
-//!   under way. The only room that knows Tower, but for the next.
-//! - [`ensure_usage`]: beside it, a layer of its own that has streams tell their usage. The only
+//!   under way. The only room that knows Tower, but for the next two.
+//! - `retry`: beside it, Tower's retrying made known to the pool on whichever side of the meter it
+//!   is, and a policy.
+//! - [`ensure_usage`]: a layer of its own that has streams tell their usage. The only
 //!   room that changes bytes, and only where you put it. It knows only [`wire`].
 //! - `connect`: beside them, a layer around a client's connector, which tells the pool of the
 //!   connections that are made. It knows only [`pool`] and [`clock`].
@@ -60,6 +63,8 @@ pub mod observe;
 pub mod outcome;
 pub mod pool;
 pub mod record;
+#[cfg(feature = "retry")]
+pub mod retry;
 #[cfg(feature = "sim")]
 pub mod sim;
 mod sync;

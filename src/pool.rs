@@ -62,6 +62,8 @@ struct Inner {
     connect_nanos: AtomicU64,
     /// Requests that have ended and whose tokens are still being counted.
     counts_open: AtomicU64,
+    /// Slot-time of attempts that were abandoned, in nanoseconds.
+    abandoned: AtomicU64,
     closing: AtomicBool,
     closed: AtomicBool,
 }
@@ -175,6 +177,19 @@ impl Pool {
 
     pub(crate) fn emitted(&self, tokens: u64) {
         self.inner.emitted_tokens.fetch_add(tokens, Ordering::Relaxed);
+    }
+
+    /// An attempt held its slot for so long and was for nothing.
+    pub(crate) fn abandoned(&self, held: Duration) {
+        let nanos = u64::try_from(held.as_nanos()).unwrap_or(u64::MAX);
+        self.inner.abandoned.fetch_add(nanos, Ordering::Relaxed);
+    }
+
+    /// Slot-time of the attempts that were for nothing, where the retrying is
+    /// done outside the meter.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the diagnosis reads it"))]
+    pub(crate) fn abandoned_time(&self) -> Duration {
+        Duration::from_nanos(self.inner.abandoned.load(Ordering::Relaxed))
     }
 
     /// A record waits for the count of its tokens.
@@ -398,6 +413,7 @@ impl Builder {
                 connects_failed: AtomicU64::new(0),
                 connect_nanos: AtomicU64::new(0),
                 counts_open: AtomicU64::new(0),
+                abandoned: AtomicU64::new(0),
                 closing: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
             }),

@@ -20,7 +20,8 @@ pub struct RequestRecord {
     pub pool: Arc<str>,
     /// Our own name for this request: 16 hexadecimal digits.
     pub span_id: Box<str>,
-    /// The incoming `x-request-id`, else one made on arrival.
+    /// The incoming `x-request-id`, else the one that the retrying put there
+    /// ([`layer::RequestId`](crate::layer::RequestId)), else one made on arrival.
     pub request_id: Box<str>,
     /// The trace of the incoming `traceparent`; absent without a valid one.
     pub trace_id: Option<Box<str>>,
@@ -37,6 +38,9 @@ pub struct RequestRecord {
     pub error_type: Option<Cow<'static, str>>,
     /// Which attempt it was, from 1, where the retrying is done outside the meter.
     pub attempt: u32,
+    /// What made the attempt before it fail, where the retrying is done outside
+    /// the meter: a cause as that of a [`Retry`]. Absent for a first attempt.
+    pub attempt_cause: Option<&'static str>,
     /// The retries made inside the meter, while its slot was held.
     pub retries: Vec<Retry>,
     /// Its instants.

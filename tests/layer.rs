@@ -18,7 +18,7 @@ use tokio_test::task::spawn;
 use tokio_test::{assert_pending, assert_ready};
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_tps::Pool;
-use tower_tps::layer::{Attempt, Meter, ResponseBody, Retries};
+use tower_tps::layer::{Attempt, AttemptCause, Meter, RequestId, ResponseBody, Retries};
 use tower_tps::outcome::{Outcome, Phase};
 use tower_tps::record::RequestRecord;
 
@@ -466,4 +466,34 @@ async fn retries_are_told() {
     let first = record.retries[0];
     assert_eq!(first.resumed_at.unwrap().since(first.failed_at), Duration::from_secs(1));
     assert!(record.retries[1].resumed_at.is_none());
+}
+
+/// The id is the header's, else the extension's, else made up; and the cause of
+/// the attempt before is the extension's.
+#[tokio::test(start_paused = true)]
+async fn attempts_are_joined() {
+    for (header, extension, id) in [
+        (Some("header"), Some("extension"), Some("header")),
+        (Some(""), Some("extension"), Some("extension")),
+        (None, None, None),
+    ] {
+        let (pool, records) = metered(1);
+        let inner = service_fn(|_: Request<()>| async {
+            Ok::<_, Infallible>(Response::new(Script::default().hinting()))
+        });
+        let mut request = Request::new(());
+        if let Some(header) = header {
+            request.headers_mut().insert("x-request-id", header.parse().unwrap());
+        }
+        if let Some(extension) = extension {
+            request.extensions_mut().insert(RequestId(extension.into()));
+            request.extensions_mut().insert(AttemptCause("connect"));
+        }
+        pool.layer().layer(inner).oneshot(request).await.unwrap();
+        let record = records.one();
+        match id {
+            Some(id) => assert_eq!((&*record.request_id, record.attempt_cause), (id, Some("connect"))),
+            None => assert_eq!((record.request_id.len(), record.attempt_cause), (32, None)),
+        }
+    }
 }

@@ -17,6 +17,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
 use tower_tps::gate::GapCause;
+use tower_tps::layer::{Attempt, AttemptCause, Retries};
 use tower_tps::observe::{BUCKETS, Observer, RunLog, Sample, exposition};
 use tower_tps::pool::Builder;
 use tower_tps::tokens::{Counter, Tokenizer, Tokens};
@@ -382,4 +383,37 @@ fn the_tokenizers_mismatch() {
         recorder.handle().render()
     });
     assert!(text.contains("tps_token_mismatch_tokens_total{pool=\"p\"} 4\n"), "{text}");
+}
+
+/// A retry counts by its cause on whichever side of the meter it is made, and the
+/// log says which it was.
+#[test]
+fn retries_on_both_sides_are_told() {
+    let path = file("retries.jsonl");
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let text = metrics::with_local_recorder(&recorder, || {
+        run(async {
+            let pool = Pool::builder("p").observer(RunLog::create(&path).unwrap()).build().unwrap();
+            let upstream = service_fn(|request: Request<()>| {
+                request.extensions().get::<Retries>().unwrap().failed("connect");
+                std::future::ready(Ok::<_, Infallible>(Response::new(Full::new(Bytes::new()))))
+            });
+            let mut request = Request::new(());
+            request.extensions_mut().insert(Attempt(2));
+            request.extensions_mut().insert(AttemptCause("status_429"));
+            for request in [Request::new(()), request] {
+                pool.layer().layer(upstream).oneshot(request).await.unwrap();
+            }
+            pool.close();
+        });
+        recorder.handle().render()
+    });
+    for (cause, count) in [("connect", 2), ("status_429", 1)] {
+        let series = format!("tps_retries_total{{pool=\"p\",cause=\"{cause}\"}} {count}\n");
+        assert!(text.contains(&series), "{series} in\n{text}");
+    }
+    let requests = lines(&path).into_iter().filter(|line| line["type"] == "request");
+    let seen: Vec<_> =
+        requests.map(|line| (line["attempt"].clone(), line.get("attempt_cause").cloned())).collect();
+    assert_eq!(seen, [(1.into(), None), (2.into(), Some("status_429".into()))]);
 }

@@ -11,9 +11,10 @@ use bytes::Buf;
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 
+use super::attempt::{self, Outside, RequestId};
 use super::error_type::ErrorType;
 use super::refusal;
-use super::retries::{Attempt, Retries};
+use super::retries::Retries;
 use crate::clock::Instant;
 use crate::gate::{Account, Acquire, Departure, Found, Refusal, Refused, Slot};
 use crate::outcome::{Outcome, Phase};
@@ -37,6 +38,8 @@ pub(super) struct Flight {
     request_id: Option<Box<str>>,
     trace_id: Option<Box<str>>,
     attempt: u32,
+    /// There where someone outside retries.
+    outside: Option<Box<Outside>>,
     status: Option<u16>,
     error_type: Option<ErrorType>,
     reader: Option<Reader>,
@@ -70,23 +73,20 @@ enum Place {
 
 impl Flight {
     /// Starts the flight of a request.
-    pub(super) fn start<B>(pool: Pool, request: &Request<B>) -> Box<Self> {
+    pub(super) fn start<B>(pool: Pool, request: &mut Request<B>) -> Box<Self> {
+        let outside = Outside::of(request);
         let headers = request.headers();
         pool.start_sampling();
         let mut acquire = pool.gate().acquire();
         let timeline = Timeline::new(acquire.queued_at());
-        let request_id = headers
-            .get("x-request-id")
-            .and_then(|id| id.to_str().ok())
-            .filter(|id| !id.is_empty())
-            .map(Into::into);
         let mut flight = Box::new(Self {
             pool,
             place: Place::Gone,
             timeline,
-            request_id,
+            request_id: RequestId::of(request).map(Into::into),
             trace_id: trace_id(headers),
-            attempt: attempt(request),
+            attempt: attempt::number(request),
+            outside,
             status: None,
             error_type: None,
             reader: None,
@@ -312,18 +312,21 @@ impl Flight {
         error_type: Option<Cow<'static, str>>,
     ) {
         self.timeline.released_at = Some(departure.at);
+        let outside = self.outside.take().map(|outside| *outside).unwrap_or_default();
+        outside.ended(self.timeline.t_in_flight());
         let request_id = self.request_id.take();
         let (phases, retries) = account.map(Account::take).unzip();
         let record = RequestRecord {
             pool: self.pool.name().clone(),
             span_id: format!("{:016x}", fastrand::u64(1..)).into(),
             trace_id: self.trace_id.take(),
-            request_id: request_id.unwrap_or_else(|| format!("{:032x}", fastrand::u128(..)).into()),
+            request_id: request_id.unwrap_or_else(|| RequestId::made().into()),
             status: self.status,
             outcome,
             phase,
             error_type,
             attempt: self.attempt,
+            attempt_cause: outside.cause(),
             retries: retries.unwrap_or_default(),
             timeline: self.timeline,
             phases,
@@ -398,17 +401,6 @@ fn generated(reader: &Reader, pool: &Pool) -> Generated {
         content_events: content.content_events(),
         skipped_events: reader.skipped(),
     }
-}
-
-/// Which attempt a request is: by its extensions, else by the count of retries
-/// that the official SDKs send along.
-fn attempt<B>(request: &Request<B>) -> u32 {
-    if let Some(&Attempt(attempt)) = request.extensions().get() {
-        return attempt;
-    }
-    let retries = request.headers().get("x-stainless-retry-count");
-    let retries = retries.and_then(|count| count.to_str().ok()?.parse::<u32>().ok());
-    retries.unwrap_or(0).saturating_add(1)
 }
 
 /// The trace of a W3C `traceparent`: 32 hexadecimal digits, not all zero.

@@ -8,16 +8,21 @@
 //! which a server polls no more) or fails, or the future or the body is dropped.
 //! The upstream's body is dropped before the slot goes back.
 
+mod attempt;
 mod body;
 mod error_type;
 mod flight;
 mod future;
+mod held;
 mod refusal;
 mod retries;
 mod service;
 
+pub use self::attempt::{AttemptCause, RequestId};
 pub use self::body::ResponseBody;
 pub use self::error_type::ErrorType;
 pub use self::future::ResponseFuture;
 pub use self::retries::{Attempt, Retries};
 pub use self::service::{Meter, MeterLayer};
+#[cfg(feature = "retry")]
+pub(crate) use self::{attempt::number as attempt_number, held::Held};

@@ -155,7 +155,7 @@ impl Observer for Metrics {
         describe_counter!(REQUESTS, Unit::Count, "Requests that ended, by outcome and phase");
         describe_counter!(OUTPUT_TOKENS, Unit::Count, "Output tokens of requests that ended");
         describe_counter!(EMITTED_TOKENS, Unit::Count, "Tokens as they pass");
-        describe_counter!(RETRIES, Unit::Count, "Retries made while the slot was held, by cause");
+        describe_counter!(RETRIES, Unit::Count, "Retries, by cause");
         describe_counter!(MISMATCH, Unit::Count, "Difference between the usage and the tokenizer");
         describe_counter!(LOG_DROPPED, Unit::Count, "Records that the run log could not keep");
     }
@@ -177,8 +177,9 @@ impl Observer for Metrics {
         let timeline = &record.timeline;
         counter!(REQUESTS, "pool" => pool(), "outcome" => outcome, "phase" => record.phase.as_str())
             .increment(1);
-        for retry in &record.retries {
-            counter!(RETRIES, "pool" => pool(), "cause" => retry.cause).increment(1);
+        let inside = record.retries.iter().map(|retry| retry.cause);
+        for cause in inside.chain(record.attempt_cause) {
+            counter!(RETRIES, "pool" => pool(), "cause" => cause).increment(1);
         }
         if let Some(queued) = timeline.t_queue().or(timeline.t_total()) {
             histogram!(QUEUE, "pool" => pool(), "outcome" => outcome).record(queued);

@@ -117,6 +117,7 @@ impl<'a> Line<'a> {
 
     fn retries(&mut self, record: &RequestRecord) {
         self.value("attempt", record.attempt);
+        self.maybe(record.attempt_cause, |line, cause| line.text("attempt_cause", cause));
         self.value("retry_count", record.retries.len());
         if record.retries.is_empty() {
             return;

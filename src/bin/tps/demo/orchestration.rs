@@ -14,13 +14,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tower_layer::Layer;
+use tower::{Layer, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::analysis::{Recording, Run};
 
 use super::audit::Audit;
-use super::retry::{Retrying, cause};
-use super::scenario::{self, BACKOFF, CAP, MOST_ATTEMPTS, Scenario};
+use super::retry::{Again, whole};
+use super::scenario::{self, CAP, Scenario};
 use crate::failure::Failure;
 use crate::proxy::forward::{self, Forward};
 use crate::proxy::server::Server;
@@ -86,21 +86,23 @@ impl Thread {
 async fn work(scenario: &'static Scenario, requests: usize, engine: Uri, pool: Pool) -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let proxy = format!("http://{}/v1/chat/completions", listener.local_addr()?);
-    let measured = pool.connector().layer(forward::connector());
-    let upstream = Forward::new(engine.clone(), scenario.idle_connections, measured);
-    let past = Forward::new(engine, 0, forward::connector());
-    let server = Server::new(pool.layer().layer(Retrying::new(upstream, scenario)), past);
+    let connector = pool.connector().layer(forward::connector());
+    let upstream = Forward::new(engine.clone(), scenario.idle_connections, connector);
+    let inside = pool.retry(Again::when(scenario.retries_in_slot));
+    let outside = pool.retry(Again::when(!scenario.retries_in_slot));
+    let measured = outside.layer(pool.layer().layer(inside.layer(upstream)));
+    let measured = service_fn(move |request| {
+        let measured = measured.clone();
+        async move { measured.oneshot(whole(request).await).await }
+    });
+    let server = Server::new(measured, Forward::new(engine, 0, forward::connector()));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.accept_until(listener, async move {
         // The sender is only ever dropped.
         let _ = stopped.await;
     }));
 
-    let submitter = Arc::new(Submitter {
-        client: Client::builder(TokioExecutor::new()).build_http(),
-        proxy,
-        pool: pool.clone(),
-    });
+    let submitter = Arc::new(Submitter { client: Client::builder(TokioExecutor::new()).build_http(), proxy });
     let mut tasks = JoinSet::new();
     if scenario.one_at_a_time {
         for index in pool.backlog(requests as u64).items(0..requests) {
@@ -133,31 +135,17 @@ async fn work(scenario: &'static Scenario, requests: usize, engine: Uri, pool: P
 struct Submitter {
     client: Client<HttpConnector, Full<Bytes>>,
     proxy: String,
-    pool: Pool,
 }
 
 impl Submitter {
     async fn submit(self: Arc<Self>, index: usize) {
-        let mut attempt = 1;
-        while self.again(index, attempt).await && attempt < MOST_ATTEMPTS {
-            let _waits = self.pool.backoff();
-            tokio::time::sleep(BACKOFF).await;
-            attempt += 1;
-        }
-    }
-
-    /// One attempt; true if it is worth another.
-    async fn again(&self, index: usize, attempt: u32) -> bool {
         let request = Request::post(&self.proxy)
             .header("content-type", "application/json")
             .header("x-request-id", format!("{index}"))
-            .header("x-stainless-retry-count", attempt - 1)
             .body(Full::from(scenario::body(index)));
-        let Ok(request) = request else { return false };
-        // What fails on the way is in the records; here it is only not tried again.
-        let Ok(response) = self.client.request(request).await else { return false };
-        let worth_another = cause(response.status()).is_some();
+        // What fails on the way is in the records.
+        let Ok(request) = request else { return };
+        let Ok(response) = self.client.request(request).await else { return };
         let _ = response.into_body().collect().await;
-        worth_another
     }
 }

@@ -47,12 +47,6 @@ pub(super) fn preparation(index: usize, requests: usize) -> Duration {
     Duration::from_millis(if index < requests / 2 { 40 } else { 12 })
 }
 
-/// Time before a request is tried again.
-pub(super) const BACKOFF: Duration = Duration::from_millis(300);
-
-/// How often a request is tried at most.
-pub(super) const MOST_ATTEMPTS: u32 = 6;
-
 /// The body of a request: prompts and answers of many lengths.
 pub(super) fn body(index: usize) -> String {
     let prompt = "word ".repeat(5 + index * 7 % 20);

@@ -13,7 +13,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tower_service::Service;
-use tower_tps::layer::{Meter, ResponseBody};
+use tower_tps::layer::ResponseBody;
 
 use super::forward::{self, Forward, UpstreamBody};
 use super::request_body::RequestBody;
@@ -23,7 +23,7 @@ type Body = Either<ResponseBody<UpstreamBody>, UpstreamBody>;
 /// What every connection is served with.
 #[derive(Clone)]
 pub(crate) struct Server<S> {
-    measured: Meter<S>,
+    measured: S,
     past: Forward,
 }
 
@@ -35,12 +35,12 @@ pub(crate) struct Connections {
 
 impl<S> Server<S>
 where
-    S: Service<Request<RequestBody>, Response = Response<UpstreamBody>, Error = Infallible>,
+    S: Service<Request<RequestBody>, Response = Response<ResponseBody<UpstreamBody>>, Error = Infallible>,
     S: Clone + Send + 'static,
     S::Future: Send,
 {
     /// Sends POST requests through `measured`, and all others `past` it.
-    pub(crate) fn new(measured: Meter<S>, past: Forward) -> Self {
+    pub(crate) fn new(measured: S, past: Forward) -> Self {
         Self { measured, past }
     }
 
