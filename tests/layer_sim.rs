@@ -1,5 +1,5 @@
-//! The layer around a real HTTP client, held against the simulated engine's own
-//! truth.
+//! The layer around a real HTTP client and around the engine in process, held
+//! against the simulated engine's own truth.
 #![cfg(feature = "sim")]
 
 use std::time::Duration;
@@ -12,6 +12,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use tower::{Layer, ServiceExt};
 use tower_tps::Pool;
+use tower_tps::clock::Instant;
 use tower_tps::outcome::Outcome;
 use tower_tps::sim::Engine;
 
@@ -102,4 +103,45 @@ async fn records_are_the_engines_truth() {
         _ => (index + 10) / 2,
     });
     assert_eq!(truth.tokens(), left_the_engine.sum::<usize>());
+}
+
+/// In process each instant of a record is the engine's own, to the nanosecond: headers, first and
+/// last token, and the end, for requests that queue before the pool and late upstream.
+#[tokio::test(start_paused = true)]
+async fn instants_are_the_engines_own() {
+    let engine = Engine::builder().slots(2).token_interval(Duration::from_millis(7)).jitter(0.9).service();
+    let records = Records::default();
+    let pool = Pool::builder("sim").cap(3).observer(records.clone()).build().unwrap();
+    let metered = pool.layer().layer(engine.clone());
+    let sent = (0..9).map(|index: u64| {
+        let body = format!("{{\"prompt\":\"a prompt {index}\",\"stream\":true,\"max_tokens\":20}}");
+        let request = Request::post("/v1/completions")
+            .header("x-request-id", index.to_string())
+            .header("x-sim-headers-delay", (index * 11).to_string())
+            .header("x-sim-pause", (index % 3 * 100).to_string())
+            .body(Full::<Bytes>::from(body))
+            .unwrap();
+        let metered = metered.clone();
+        async move {
+            let response = metered.oneshot(request).await.unwrap();
+            response.into_body().collect().await.unwrap();
+        }
+    });
+    join_all(sent).await;
+
+    let truth = engine.truth();
+    let records = records.0.lock().unwrap();
+    assert_eq!((records.len(), truth.requests.len()), (9, 9));
+    let since = |at: Option<Instant>| at.map(|at| at.since(engine.started_at()));
+    for record in records.iter() {
+        let timeline = &record.timeline;
+        // No two of them end at the same instant.
+        let ended_at = since(timeline.released_at);
+        let request = truth.requests.iter().find(|request| request.ended_at == ended_at).unwrap();
+        assert_eq!(since(timeline.admitted_at), Some(request.arrived_at));
+        assert_eq!(since(timeline.headers_at), request.headers_at);
+        assert_eq!(since(timeline.first_token_at), request.tokens_at.first().copied());
+        assert_eq!(since(timeline.last_token_at), request.tokens_at.last().copied());
+        assert_eq!(record.output_tokens(), Some(20));
+    }
 }

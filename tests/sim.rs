@@ -216,6 +216,26 @@ async fn http2_on_one_connection() {
     assert_eq!((new.truth().requests.len(), new.truth().connections), (9, 1));
 }
 
+/// A client that resets its stream frees the slot, and the connection goes on.
+#[tokio::test]
+async fn a_reset_stream_frees_the_slot() {
+    let engine = quick().slots(1).start().await.unwrap();
+    let client = Client::builder(TokioExecutor::new()).http2_only(true).build_http::<Full<Bytes>>();
+    let ask = |fault| {
+        let request = Request::post(engine.url() + "/v1/completions").header("x-sim-fault", fault);
+        client.request(request.body(Full::from(TEXT)).unwrap())
+    };
+    let mut stalled = ask("stall").await.unwrap().into_body();
+    while engine.truth().tokens() < 5 {
+        stalled.frame().await.unwrap().unwrap();
+    }
+    drop(stalled);
+    ask("").await.unwrap().into_body().collect().await.unwrap();
+    let truth = engine.truth();
+    assert_eq!((truth.max_busy, truth.connections), (1, 1));
+    assert_eq!((truth.requests[0].ended_at, truth.requests[1].tokens()), (None, 10));
+}
+
 // === in process, the clock paused ===
 
 fn ms(millis: u64) -> Duration {
