@@ -120,10 +120,7 @@ where
         let this = self.project();
         let result = ready!(this.future.poll(cx));
         let elapsed = Instant::now().since(*this.began_at);
-        match &result {
-            Ok(_) => this.pool.connected(elapsed),
-            Err(_) => this.pool.connect_failed(elapsed),
-        }
+        this.pool.connect_ended(result.is_ok(), elapsed);
         Poll::Ready(result)
     }
 }

@@ -56,6 +56,7 @@ pub mod analysis;
 pub mod clock;
 #[cfg(feature = "connect")]
 pub mod connect;
+pub mod diagnosis;
 pub mod ensure_usage;
 pub mod gate;
 pub mod layer;

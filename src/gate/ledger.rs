@@ -59,6 +59,8 @@ pub(crate) struct Account {
     /// When the caller asked for the next frame, as bits: to be entered by
     /// whoever next has the lock, so that asking needs none.
     asked_at: AtomicU64,
+    /// Tokens that have passed. Only the one who holds the slot adds to them.
+    tokens: AtomicU64,
     entries: Mutex<Entries>,
 }
 
@@ -87,8 +89,12 @@ struct Entries {
     undecided: u64,
     /// Waiting on the upstream since then.
     since_chunk: u64,
-    retries: Vec<Retry>,
+    retries: Option<Box<Retries>>,
 }
+
+/// In a box, since few requests have any and each stream's memory counts.
+#[derive(Debug, Default)]
+struct Retries(Vec<Retry>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
@@ -112,6 +118,7 @@ pub(super) struct Open {
     pub(super) times: [u128; SlotPhase::ALL.len()],
     pub(super) oldest: Option<Instant>,
     pub(super) quietest: Option<Instant>,
+    pub(super) tokens: u64,
 }
 
 // === impl SlotPhase ===
@@ -174,9 +181,14 @@ impl Account {
             times: PhaseTimes::default(),
             undecided: 0,
             since_chunk: 0,
-            retries: Vec::new(),
+            retries: None,
         };
-        Self { admitted_at, asked_at: AtomicU64::new(0), entries: Mutex::new(entries) }
+        Self {
+            admitted_at,
+            asked_at: AtomicU64::new(0),
+            tokens: AtomicU64::new(0),
+            entries: Mutex::new(entries),
+        }
     }
 
     /// The entries, with the caller's asking entered.
@@ -200,7 +212,8 @@ impl Account {
         if matches!(entries.doing, Doing::Dispatch | Doing::Backoff) {
             let failed_at = entries.enter(Instant::now());
             entries.doing = Doing::Backoff;
-            entries.retries.push(Retry { cause, failed_at, resumed_at: None });
+            let retry = Retry { cause, failed_at, resumed_at: None };
+            entries.retries.get_or_insert_default().0.push(retry);
         }
     }
 
@@ -210,7 +223,7 @@ impl Account {
         if entries.doing == Doing::Backoff {
             let at = entries.enter(Instant::now());
             entries.doing = Doing::Dispatch;
-            if let Some(retry) = entries.retries.last_mut() {
+            if let Some(retry) = entries.retries.as_mut().and_then(|retries| retries.0.last_mut()) {
                 retry.resumed_at = Some(at);
             }
         }
@@ -219,7 +232,8 @@ impl Account {
     /// What the slot did, and the retries made with it, once it is given back.
     pub(crate) fn take(&self) -> (PhaseTimes, Vec<Retry>) {
         let mut entries = self.entries();
-        (entries.times, std::mem::take(&mut entries.retries))
+        let retries = entries.retries.take().unwrap_or_default();
+        (entries.times, retries.0)
     }
 
     /// The response is there, and is handed down.
@@ -245,6 +259,15 @@ impl Account {
         at
     }
 
+    /// So many tokens have passed. No two may tell of some at once.
+    pub(crate) fn passed(&self, tokens: u64) {
+        self.tokens.store(self.tokens().saturating_add(tokens), Ordering::Relaxed);
+    }
+
+    pub(super) fn tokens(&self) -> u64 {
+        self.tokens.load(Ordering::Relaxed)
+    }
+
     /// The end showed that the last chunk, which was there at `at`, carried content.
     pub(crate) fn content_in_last(&self, at: Instant) {
         self.entries().content(at);
@@ -256,6 +279,7 @@ impl Account {
         entries.enter(at);
         entries.times.add_to(&mut open.times);
         open.oldest = earliest(open.oldest, Some(self.admitted_at));
+        open.tokens = open.tokens.saturating_add(self.tokens());
         open.quietest = earliest(open.quietest, entries.last_token_at);
     }
 

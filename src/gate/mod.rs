@@ -163,7 +163,7 @@ impl Gate {
     /// moment for each slot that is held.
     #[must_use]
     pub fn reading(&self) -> Reading {
-        self.inner.state.lock().reading()
+        self.inner.state.lock().reading().0
     }
 
     /// When the meter started.
@@ -178,13 +178,14 @@ impl Gate {
         self.inner.state.lock().arrivals()
     }
 
-    /// Both of the same instant.
-    pub(crate) fn snapshot(&self) -> (Reading, Arrivals) {
+    /// Both of the same instant, and the tokens that have passed while slots were held.
+    pub(crate) fn snapshot(&self) -> (Reading, Arrivals, u64) {
         let state = self.inner.state.lock();
-        (state.reading(), state.arrivals())
+        let (reading, tokens) = state.reading();
+        (reading, state.arrivals(), tokens)
     }
 
-    /// The same at a cost that does not grow: without what the slots are doing.
+    /// Both at a cost that does not grow: without what the slots are doing.
     pub(crate) fn integrals(&self) -> (Reading, Arrivals) {
         let state = self.inner.state.lock();
         (state.integrals(), state.arrivals())

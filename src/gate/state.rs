@@ -25,6 +25,8 @@ pub(super) struct State {
     arrivals: u64,
     ended: u64,
     released: u64,
+    /// Tokens that have passed while slots were held that have been given back.
+    tokens: u64,
 }
 
 /// What is left to do once the lock is free: nothing that can run a stranger's
@@ -62,6 +64,7 @@ impl State {
             arrivals: 0,
             ended: 0,
             released: 0,
+            tokens: 0,
         }
     }
 
@@ -74,9 +77,10 @@ impl State {
         self.meter.reading(Instant::now())
     }
 
-    /// The same, and the ledger with every open account up to date. It takes
-    /// time for each slot that is held.
-    pub(super) fn reading(&self) -> Reading {
+    /// The same, and the ledger with every open account up to date, and with the
+    /// tokens that have passed while slots were held. It takes time for each slot
+    /// that is held.
+    pub(super) fn reading(&self) -> (Reading, u64) {
         let at = Instant::now();
         let mut open = Open::default();
         self.accounts.iter().for_each(|(_, account)| account.read(at, &mut open));
@@ -89,7 +93,7 @@ impl State {
             oldest_in_flight: open.oldest.map(age),
             longest_silence: open.quietest.map(age),
         };
-        reading
+        (reading, self.tokens.saturating_add(open.tokens))
     }
 
     pub(super) fn arrivals(&self) -> Arrivals {
@@ -150,6 +154,7 @@ impl State {
         let _ = self.accounts.try_remove(slot.key);
         self.ended += 1;
         self.released += 1;
+        self.tokens = self.tokens.saturating_add(slot.account.tokens());
         self.meter.update(at, |counts| counts.in_flight = counts.in_flight.saturating_sub(1));
         self.meter.attribute(&phases);
         (departure, After { called: self.call(), stale: None })

@@ -8,6 +8,7 @@ use http::Request;
 
 use super::held::Held;
 use super::retries::Attempt;
+use crate::pool::Pool;
 
 /// The request's id where it has no `x-request-id` header. Whoever retries puts
 /// the same one in the extensions of all attempts, whose records are joined by
@@ -45,10 +46,9 @@ impl RequestId {
 
 impl Outside {
     /// What there is of it.
-    pub(super) fn of<B>(request: &mut Request<B>) -> Option<Box<Self>> {
+    pub(super) fn of<B>(request: &mut Request<B>, pool: &Pool) -> Option<Box<Self>> {
         let cause = request.extensions().get().copied();
-        // Taken out: a meter further in is not to tell its own time as well.
-        let held = request.extensions_mut().remove();
+        let held = request.extensions().get().filter(|held: &&Held| held.is_of(pool)).cloned();
         (cause.is_some() || held.is_some()).then(|| Box::new(Self { cause, held }))
     }
 
@@ -56,11 +56,10 @@ impl Outside {
         self.cause.map(|AttemptCause(cause)| cause)
     }
 
-    /// The attempt is over; it held its slot for so long, if it ever had one.
-    pub(super) fn ended(&self, held: Option<Duration>) {
-        if let Some(attempt) = &self.held {
-            attempt.ended(held.unwrap_or_default());
-        }
+    /// The attempt is over, and its slot worked so long for nothing. True if it
+    /// is known that another follows.
+    pub(super) fn ended(&self, worked: Duration) -> bool {
+        self.held.as_ref().is_some_and(|held| held.ended(worked))
     }
 }
 

@@ -6,6 +6,7 @@ use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Buf;
 use http::response::Parts;
@@ -16,7 +17,7 @@ use super::error_type::ErrorType;
 use super::refusal;
 use super::retries::Retries;
 use crate::clock::Instant;
-use crate::gate::{Account, Acquire, Departure, Found, Refusal, Refused, Slot};
+use crate::gate::{Account, Acquire, Departure, Found, PhaseTimes, Refusal, Refused, Retry, Slot, SlotPhase};
 use crate::outcome::{Outcome, Phase};
 use crate::pool::Pool;
 use crate::record::{Generated, RequestRecord};
@@ -74,7 +75,7 @@ enum Place {
 impl Flight {
     /// Starts the flight of a request.
     pub(super) fn start<B>(pool: Pool, request: &mut Request<B>) -> Box<Self> {
-        let outside = Outside::of(request);
+        let outside = Outside::of(request, &pool);
         let headers = request.headers();
         pool.start_sampling();
         let mut acquire = pool.gate().acquire();
@@ -141,9 +142,9 @@ impl Flight {
 
     /// The request goes to the inner service, and is given the means to tell of retries.
     pub(super) fn send<B>(&self, request: &mut Request<B>) {
-        self.pool.dispatched();
+        self.pool.tally().dispatched(1);
         if let Some(account) = self.account() {
-            request.extensions_mut().insert(Retries::new(account.clone()));
+            request.extensions_mut().insert(Retries::new(self.pool.clone(), account.clone()));
         }
     }
 
@@ -205,7 +206,7 @@ impl Flight {
     }
 
     fn generated(&mut self, at: Instant, read: Progress) {
-        self.pool.emitted(read.tokens);
+        self.passed(read.tokens);
         if read.events == 0 {
             return;
         }
@@ -213,6 +214,13 @@ impl Flight {
         self.timeline.content(at);
         if let (true, Some(ttft)) = (is_first, self.timeline.ttft()) {
             self.pool.first_token(ttft);
+        }
+    }
+
+    fn passed(&self, tokens: u64) {
+        match self.account() {
+            Some(account) if tokens > 0 => account.passed(tokens),
+            _ => {}
         }
     }
 
@@ -252,7 +260,7 @@ impl Flight {
         if !clean {
             // What the counter held back was passed on too.
             let held_back = reader.break_off();
-            return self.pool.emitted(held_back.tokens);
+            return self.passed(held_back.tokens);
         }
         let read = reader.end();
         if let Some(at) = self.last_chunk_at {
@@ -303,6 +311,32 @@ impl Flight {
         }
     }
 
+    /// Tells what the slot worked for, as far as that came to nothing.
+    fn worked(&self, phases: &PhaseTimes, retries: &[Retry], outcome: Outcome) {
+        let tally = self.pool.tally();
+        let again = self.again(phases.of(SlotPhase::Dispatch), retries);
+        tally.abandoned(again);
+        let (mut waited, mut worked) = (Duration::ZERO, Duration::ZERO);
+        if outcome != Outcome::Completed {
+            let waits = phases.of(SlotPhase::Dispatch) + phases.of(SlotPhase::Prefill);
+            waited = waits.saturating_sub(again);
+            worked = waited + phases.of(SlotPhase::Generate) + phases.of(SlotPhase::Drain);
+        }
+        if self.outside.as_ref().is_some_and(|outside| outside.ended(worked)) {
+            tally.abandoned(worked);
+        } else {
+            tally.failed(worked, waited);
+        }
+    }
+
+    /// The part of `dispatch` that went into attempts which were followed by another.
+    fn again(&self, dispatch: Duration, retries: &[Retry]) -> Duration {
+        let Some(last) = retries.last() else { return Duration::ZERO };
+        let until = self.timeline.headers_at.or(self.timeline.released_at);
+        let in_the_last = until.zip(last.resumed_at).map(|(until, resumed)| until.since(resumed));
+        dispatch.saturating_sub(in_the_last.unwrap_or_default())
+    }
+
     fn record(
         &mut self,
         departure: Departure,
@@ -312,10 +346,13 @@ impl Flight {
         error_type: Option<Cow<'static, str>>,
     ) {
         self.timeline.released_at = Some(departure.at);
-        let outside = self.outside.take().map(|outside| *outside).unwrap_or_default();
-        outside.ended(self.timeline.t_in_flight());
-        let request_id = self.request_id.take();
         let (phases, retries) = account.map(Account::take).unzip();
+        let retries = retries.unwrap_or_default();
+        if let Some(phases) = &phases {
+            self.worked(phases, &retries, outcome);
+        }
+        let cause = self.outside.take().and_then(|outside| outside.cause());
+        let request_id = self.request_id.take();
         let record = RequestRecord {
             pool: self.pool.name().clone(),
             span_id: format!("{:016x}", fastrand::u64(1..)).into(),
@@ -326,8 +363,8 @@ impl Flight {
             phase,
             error_type,
             attempt: self.attempt,
-            attempt_cause: outside.cause(),
-            retries: retries.unwrap_or_default(),
+            attempt_cause: cause,
+            retries,
             timeline: self.timeline,
             phases,
             response_bytes: self.response_bytes,
@@ -346,7 +383,7 @@ impl Flight {
                         Turn::Count if !pool.is_closing() => {}
                         _ => reader.give_up_count(),
                     }
-                    pool.emitted(reader.count_rest().tokens);
+                    pool.late_tokens(reader.count_rest().tokens);
                     tell(&pool, &reader, record);
                     pool.count_ended();
                 };

@@ -3,12 +3,18 @@
 use std::sync::Arc;
 
 use crate::gate::Account;
+use crate::pool::Pool;
 
 /// The retries of one request that the meter sees once: those made inside,
 /// while its slot is held. The layer puts it in the extensions of the request
 /// as it goes to the inner service, where the service that retries finds it.
 #[derive(Clone, Debug)]
-pub struct Retries(Arc<Account>);
+pub struct Retries {
+    /// Asked for by who retries on either side.
+    #[cfg_attr(not(feature = "retry"), expect(dead_code, reason = "nobody asks"))]
+    pool: Pool,
+    account: Arc<Account>,
+}
 
 /// Which attempt a request is, counted from 1, where the retrying is done
 /// outside and the meter sees each attempt as a request. Whoever retries puts
@@ -19,8 +25,14 @@ pub struct Retries(Arc<Account>);
 pub struct Attempt(pub u32);
 
 impl Retries {
-    pub(super) fn new(account: Arc<Account>) -> Self {
-        Self(account)
+    pub(super) fn new(pool: Pool, account: Arc<Account>) -> Self {
+        Self { pool, account }
+    }
+
+    /// The pool whose slot is held.
+    #[cfg(feature = "retry")]
+    pub(crate) fn pool(&self) -> &Pool {
+        &self.pool
     }
 
     /// An attempt has failed with this cause and will be tried again:
@@ -28,11 +40,11 @@ impl Retries {
     /// on the slot's time is `backoff`. Once there is a response, or the request
     /// has ended, it does nothing.
     pub fn failed(&self, cause: &'static str) {
-        self.0.failed(cause);
+        self.account.failed(cause);
     }
 
     /// The next attempt goes out now.
     pub fn resumed(&self) {
-        self.0.resumed();
+        self.account.resumed();
     }
 }

@@ -30,9 +30,35 @@ pub struct Sample {
     pub connects_failed: u64,
     /// Time that those made and those failed took, added up; zero where no connector is measured.
     pub connect_time: Duration,
+    /// Slot-time spent working (neither in back-off nor in a stall) for requests that ended
+    /// otherwise than completed, and whose attempt was not followed by another.
+    pub failed_slot_time: Duration,
+    /// The part of it before their first token.
+    pub failed_wait_time: Duration,
+    /// Slot-time spent working for attempts that were followed by another.
+    pub abandoned_slot_time: Duration,
 }
 
 impl Sample {
+    /// A sample of which only this is known yet.
+    pub(crate) fn new(pool: Arc<str>, reading: Reading, requests: u64, emitted_tokens: u64) -> Self {
+        Self {
+            pool,
+            reading,
+            requests,
+            completed: 0,
+            output_tokens: 0,
+            emitted_tokens,
+            dispatched: 0,
+            connections: 0,
+            connects_failed: 0,
+            connect_time: Duration::ZERO,
+            failed_slot_time: Duration::ZERO,
+            failed_wait_time: Duration::ZERO,
+            abandoned_slot_time: Duration::ZERO,
+        }
+    }
+
     /// `1 - connections / dispatched`, not below 0: the share of what was sent that found a
     /// connection already made. Absent where nothing was sent or no connection was made, as where
     /// no connector is measured.

@@ -14,19 +14,15 @@ use crate::gate::Backoff;
 use crate::layer::{Attempt, AttemptCause, Held, RequestId, Retries, attempt_number};
 use crate::pool::Pool;
 
-/// The policy of one request, and the side of the meter that it is on.
+/// The policy of one request, and the meters that it is between.
 #[derive(Clone, Debug)]
 pub(super) struct Recorded<P> {
     policy: P,
-    side: Side,
-}
-
-#[derive(Clone, Debug)]
-enum Side {
-    /// The meter is outside and holds a slot for all attempts.
-    Inside(Retries),
-    /// The meter, if there is one, is further in and sees each attempt.
-    Outside(Attempts),
+    /// A meter further out holds a slot for all attempts; this pool's, or that
+    /// of the service which makes the request.
+    inside: Option<Retries>,
+    /// This pool's meter, if there is one, is further in and sees each attempt.
+    outside: Option<Attempts>,
 }
 
 /// The attempts of one request that a meter sees as requests.
@@ -48,14 +44,12 @@ pin_project! {
     }
 }
 
-/// By what the pool knows of a wait.
+/// By what the pools know of a wait.
 #[derive(Debug)]
-enum Mark {
-    Retries(Retries),
+struct Mark {
+    inside: Option<Retries>,
     /// Held, and not looked at: the wait lasts for as long as it lives.
-    Backoff {
-        _waits: Backoff,
-    },
+    _outside: Option<Backoff>,
 }
 
 // === impl Recorded ===
@@ -63,11 +57,10 @@ enum Mark {
 impl<P> Recorded<P> {
     /// The policy of this request, which is prepared for its first attempt.
     pub(super) fn new<B>(policy: P, pool: &Pool, request: &mut Request<B>) -> Self {
-        let side = match request.extensions().get::<Retries>() {
-            Some(retries) => Side::Inside(retries.clone()),
-            None => Side::Outside(Attempts::first(pool, request)),
-        };
-        Self { policy, side }
+        let inside = request.extensions().get::<Retries>().cloned();
+        let is_inside = inside.as_ref().is_some_and(|retries| retries.pool().is_same(pool));
+        let outside = (!is_inside).then(|| Attempts::first(pool, request));
+        Self { policy, inside, outside }
     }
 }
 
@@ -86,16 +79,14 @@ where
         // First, since the policy may change what it sees.
         let cause = cause(result);
         let future = self.policy.retry(request, result)?;
-        let mark = match &mut self.side {
-            Side::Inside(retries) => {
-                retries.failed(cause);
-                Mark::Retries(retries.clone())
-            }
-            Side::Outside(attempts) => {
-                attempts.next(request, cause);
-                Mark::Backoff { _waits: attempts.pool.backoff() }
-            }
-        };
+        if let Some(retries) = &self.inside {
+            retries.failed(cause);
+        }
+        let waits = self.outside.as_mut().map(|attempts| {
+            attempts.next(request, cause);
+            attempts.pool.backoff()
+        });
+        let mark = Mark { inside: self.inside.clone(), _outside: waits };
         Some(Waiting { future, mark })
     }
 
@@ -143,7 +134,7 @@ impl<F: Future<Output = ()>> Future for Waiting<F> {
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let this = self.project();
         ready!(this.future.poll(cx));
-        if let Mark::Retries(retries) = this.mark {
+        if let Some(retries) = &this.mark.inside {
             retries.resumed();
         }
         Poll::Ready(())
@@ -190,7 +181,7 @@ mod tests {
         } else if let Ok(response) = retry.layer(meter.layer(upstream)).oneshot(request).await {
             response.into_body().collect().await.unwrap();
         }
-        pool.abandoned_time()
+        pool.sample().abandoned_slot_time
     }
 
     /// An attempt's slot-time is abandoned exactly once if another follows it,
@@ -212,9 +203,12 @@ mod tests {
         }
     }
 
-    /// Inside the meter the slot was one and the same: nothing of it is abandoned.
+    /// Inside the meter it is that part of the slot's time: all attempts but the
+    /// last, and not the waits between them.
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_abandoned_inside() {
-        assert_eq!(abandoned(&[Ok(429), Ok(200)], true).await, Duration::ZERO);
+    async fn abandoned_inside() {
+        assert_eq!(abandoned(&[Ok(429), Ok(200)], true).await, TAKES);
+        assert_eq!(abandoned(&[Ok(429), Ok(500), Ok(200)], true).await, TAKES * 2);
+        assert_eq!(abandoned(&[Ok(200)], true).await, Duration::ZERO);
     }
 }

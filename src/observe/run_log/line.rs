@@ -183,6 +183,9 @@ impl<'a> Line<'a> {
         self.value("connections", sample.connections);
         self.value("connects_failed", sample.connects_failed);
         self.time("connect_time", sample.connect_time);
+        self.time("failed_slot_time", sample.failed_slot_time);
+        self.time("failed_wait_time", sample.failed_wait_time);
+        self.time("abandoned_slot_time", sample.abandoned_slot_time);
     }
 
     fn begin(out: &'a mut Vec<u8>, kind: &str, run: &'a Run) -> Self {

@@ -1,5 +1,8 @@
 //! The pool: one capacity, and all that measures it.
 
+mod history;
+mod tally;
+
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -8,6 +11,9 @@ use http::{HeaderMap, StatusCode};
 use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
+use self::history::History;
+use self::tally::Tally;
+use crate::diagnosis::Diagnosis;
 use crate::gate::{self, Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
 #[cfg(feature = "connect")]
 use crate::observe::Connected;
@@ -53,17 +59,10 @@ struct Inner {
     /// Held from a sample until it has been told, so that samples are told in order.
     telling: Mutex<()>,
     told: AtomicU64,
-    completed: AtomicU64,
-    output_tokens: AtomicU64,
-    emitted_tokens: AtomicU64,
-    dispatched: AtomicU64,
-    connections: AtomicU64,
-    connects_failed: AtomicU64,
-    connect_nanos: AtomicU64,
+    tally: Tally,
+    history: History,
     /// Requests that have ended and whose tokens are still being counted.
     counts_open: AtomicU64,
-    /// Slot-time of attempts that were abandoned, in nanoseconds.
-    abandoned: AtomicU64,
     closing: AtomicBool,
     closed: AtomicBool,
 }
@@ -109,7 +108,18 @@ impl Pool {
         let _in_order = self.inner.telling.lock();
         let sample = self.inner.snapshot();
         self.inner.observers.tell(|observer| observer.sample(&sample));
+        self.inner.history.push(sample.clone());
         sample
+    }
+
+    /// Where throughput was lost in the last `window`, as far back as the pool
+    /// reaches. The window that was found is in the diagnosis: it begins with a
+    /// sample, and these are the fewer the longer ago.
+    #[must_use]
+    pub fn diagnose(&self, window: Duration) -> Diagnosis {
+        let now = self.inner.snapshot();
+        let then = self.inner.history.before(&now, window);
+        Diagnosis::of(then.as_ref().unwrap_or(&now), &now)
     }
 
     /// Changes the number of slots while running: see [`Gate::set_cap`].
@@ -175,21 +185,19 @@ impl Pool {
             .with_tokens(&self.inner.tokens)
     }
 
-    pub(crate) fn emitted(&self, tokens: u64) {
-        self.inner.emitted_tokens.fetch_add(tokens, Ordering::Relaxed);
+    /// What is counted beside the gate.
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.inner.tally
     }
 
-    /// An attempt held its slot for so long and was for nothing.
-    pub(crate) fn abandoned(&self, held: Duration) {
-        let nanos = u64::try_from(held.as_nanos()).unwrap_or(u64::MAX);
-        self.inner.abandoned.fetch_add(nanos, Ordering::Relaxed);
+    /// Whether both are handles of the same pool.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
     }
 
-    /// Slot-time of the attempts that were for nothing, where the retrying is
-    /// done outside the meter.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the diagnosis reads it"))]
-    pub(crate) fn abandoned_time(&self) -> Duration {
-        Duration::from_nanos(self.inner.abandoned.load(Ordering::Relaxed))
+    /// Tokens became certain after their slot had gone back.
+    pub(crate) fn late_tokens(&self, tokens: u64) {
+        self.inner.tally.late_tokens(tokens);
     }
 
     /// A record waits for the count of its tokens.
@@ -215,39 +223,20 @@ impl Pool {
         self.inner.observers.tell(|observer| observer.first_token(&first));
     }
 
-    /// A request goes out to the upstream.
-    pub(crate) fn dispatched(&self) {
-        self.inner.dispatched.fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// A connection was made, in that time.
+    /// A connection was made or could not be, and that was known after that time.
     #[cfg(feature = "connect")]
-    pub(crate) fn connected(&self, elapsed: Duration) {
-        self.inner.connections.fetch_add(1, Ordering::Relaxed);
-        self.connect_ended(elapsed, true);
-    }
-
-    /// A connection could not be made, and that was known after that time.
-    #[cfg(feature = "connect")]
-    pub(crate) fn connect_failed(&self, elapsed: Duration) {
-        self.inner.connects_failed.fetch_add(1, Ordering::Relaxed);
-        self.connect_ended(elapsed, false);
-    }
-
-    #[cfg(feature = "connect")]
-    fn connect_ended(&self, elapsed: Duration, is_made: bool) {
-        let nanos = u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX);
-        self.inner.connect_nanos.fetch_add(nanos, Ordering::Relaxed);
+    pub(crate) fn connect_ended(&self, is_made: bool, elapsed: Duration) {
+        self.inner.tally.connect_ended(is_made, elapsed);
         let connected = Connected { pool: self.inner.name.clone(), is_made, elapsed };
         self.inner.observers.tell(|observer| observer.connected(&connected));
     }
 
     pub(crate) fn ended(&self, record: RequestRecord) {
+        let tally = &self.inner.tally;
         let sent_again = record.retries.iter().filter(|retry| retry.resumed_at.is_some()).count();
-        self.inner.dispatched.fetch_add(sent_again as u64, Ordering::Relaxed);
+        tally.dispatched(sent_again as u64);
         if record.outcome == Outcome::Completed {
-            self.inner.completed.fetch_add(1, Ordering::Relaxed);
-            self.inner.output_tokens.fetch_add(record.output_tokens().unwrap_or(0), Ordering::Relaxed);
+            tally.completed(record.output_tokens().unwrap_or(0));
         }
         let record = Arc::new(record);
         self.inner.observers.tell(|observer| observer.request(&record));
@@ -285,19 +274,10 @@ async fn sample_on_cadence(pool: Weak<Inner>, cadence: Duration) {
 
 impl Inner {
     fn snapshot(&self) -> Sample {
-        let (reading, seen) = self.gate.snapshot();
-        Sample {
-            pool: self.name.clone(),
-            reading,
-            requests: seen.arrivals,
-            completed: self.completed.load(Ordering::Relaxed),
-            output_tokens: self.output_tokens.load(Ordering::Relaxed),
-            emitted_tokens: self.emitted_tokens.load(Ordering::Relaxed),
-            dispatched: self.dispatched.load(Ordering::Relaxed),
-            connections: self.connections.load(Ordering::Relaxed),
-            connects_failed: self.connects_failed.load(Ordering::Relaxed),
-            connect_time: Duration::from_nanos(self.connect_nanos.load(Ordering::Relaxed)),
-        }
+        let (reading, seen, tokens) = self.gate.snapshot();
+        let mut sample = Sample::new(self.name.clone(), reading, seen.arrivals, tokens);
+        self.tally.complete(&mut sample);
+        sample
     }
 
     fn close(&self) {
@@ -405,15 +385,9 @@ impl Builder {
                 sampling: AtomicBool::new(false),
                 telling: Mutex::new(()),
                 told: AtomicU64::new(0),
-                completed: AtomicU64::new(0),
-                output_tokens: AtomicU64::new(0),
-                emitted_tokens: AtomicU64::new(0),
-                dispatched: AtomicU64::new(0),
-                connections: AtomicU64::new(0),
-                connects_failed: AtomicU64::new(0),
-                connect_nanos: AtomicU64::new(0),
+                tally: Tally::default(),
+                history: History::default(),
                 counts_open: AtomicU64::new(0),
-                abandoned: AtomicU64::new(0),
                 closing: AtomicBool::new(false),
                 closed: AtomicBool::new(false),
             }),
@@ -427,6 +401,7 @@ impl Builder {
             sample_interval: inner.sample_interval,
         };
         inner.observers.tell(|observer| observer.start(&start));
+        inner.history.push(inner.snapshot());
         pool.start_sampling();
         Ok(pool)
     }
