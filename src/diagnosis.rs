@@ -3,6 +3,8 @@
 
 use std::time::Duration;
 
+use serde::ser::{Serialize, SerializeStruct, Serializer};
+
 use crate::gate::{GapCause, SlotPhase};
 use crate::observe::Sample;
 
@@ -31,8 +33,8 @@ pub enum Loss {
     FailedWork,
     /// Slots worked for attempts that were followed by another.
     Retries,
-    /// Slots generated while work waited at the cap: the model is slow. It costs
-    /// no tokens.
+    /// For most of the time work waited at the cap, and for most of theirs the
+    /// slots generated: the model is slow. It costs no tokens.
     Generation,
 }
 
@@ -141,9 +143,9 @@ impl Diagnosis {
         let retried = difference(|sample| sample.abandoned_slot_time);
         let in_vain = difference(|sample| sample.failed_wait_time) + retried + connecting;
         let waited = phase(SlotPhase::Dispatch) + phase(SlotPhase::Prefill);
-        let saturated = totals.backlog_time() > totals.gap_time();
+        let saturated = totals.backlog_time().saturating_sub(totals.gap_time());
         let generated = phase(SlotPhase::Generate);
-        let limits = saturated && 2 * generated > totals.busy_slot_time();
+        let limits = 2 * saturated > totals.window_time() && 2 * generated > totals.busy_slot_time();
 
         let there_was = totals.cap_slot_time().as_secs_f64();
         let busy = totals.busy_slot_time().as_secs_f64();
@@ -184,5 +186,28 @@ impl Finding {
             (true, _) => 1,
             (false, false) => 2,
         }
+    }
+}
+
+/// With the advice, and times in seconds.
+impl Serialize for Finding {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Finding", 5)?;
+        fields.serialize_field("loss", self.loss.as_str())?;
+        fields.serialize_field("slot_time", &self.slot_time.as_secs_f64())?;
+        fields.serialize_field("share", &self.share)?;
+        fields.serialize_field("tokens", &self.tokens)?;
+        fields.serialize_field("advice", self.loss.advice())?;
+        fields.end()
+    }
+}
+
+/// With times in seconds.
+impl Serialize for Diagnosis {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut fields = serializer.serialize_struct("Diagnosis", 2)?;
+        fields.serialize_field("window_time", &self.window_time.as_secs_f64())?;
+        fields.serialize_field("findings", &self.findings)?;
+        fields.end()
     }
 }

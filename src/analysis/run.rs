@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::diagnosis::Diagnosis;
 use crate::observe::{Observer, Sample, Start};
 use crate::record::RequestRecord;
 use crate::sync::Mutex;
@@ -24,6 +25,13 @@ pub struct Run {
 pub struct Recording(Arc<Mutex<Option<Run>>>);
 
 impl Run {
+    /// Where throughput was lost from the first sample to the last; absent
+    /// before the first.
+    #[must_use]
+    pub fn diagnosis(&self) -> Option<Diagnosis> {
+        Some(Diagnosis::of(self.samples.first()?, self.samples.last()?))
+    }
+
     /// From the start to the last sample; zero without one.
     #[must_use]
     pub fn window_time(&self) -> Duration {

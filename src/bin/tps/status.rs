@@ -1,11 +1,19 @@
 //! A pool's state as JSON, in the words of the definitions.
 
-use serde_json::{Value, json};
-use tower_tps::observe::Sample;
+use std::time::Duration;
 
-/// The counts, and the totals since the pool started. Times are seconds.
-pub(crate) fn of(sample: &Sample) -> Value {
-    let (counts, totals) = (&sample.reading.counts, &sample.reading.totals);
+use serde_json::{Value, json};
+use tower_tps::Pool;
+
+/// The window of the diagnosis.
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// The counts and ages, the totals since the pool started, and where throughput
+/// was lost in the last minute. Times are seconds.
+pub(crate) fn of(pool: &Pool) -> Value {
+    let sample = pool.sample();
+    let (counts, totals, ages) = (&sample.reading.counts, &sample.reading.totals, &sample.reading.ages);
+    let seconds = |time: Duration| time.as_secs_f64();
     let mut status = json!({
         "pool": &*sample.pool,
         "cap": counts.cap,
@@ -13,7 +21,10 @@ pub(crate) fn of(sample: &Sample) -> Value {
         "queue_depth": counts.queue_depth(),
         "backlog": counts.backlog,
         "backoff": counts.backoff,
-        "window_time": totals.window_time().as_secs_f64(),
+        "oldest_queued": ages.oldest_queued.map(seconds),
+        "oldest_in_flight": ages.oldest_in_flight.map(seconds),
+        "longest_silence": ages.longest_silence.map(seconds),
+        "window_time": seconds(totals.window_time()),
         "gap_fraction": totals.gap_fraction(),
         "gap_share": totals.gap_share(),
         "requests": sample.requests,
@@ -23,11 +34,15 @@ pub(crate) fn of(sample: &Sample) -> Value {
         "dispatched": sample.dispatched,
         "connections": sample.connections,
         "connects_failed": sample.connects_failed,
-        "connect_time": sample.connect_time.as_secs_f64(),
+        "connect_time": seconds(sample.connect_time),
         "connection_reuse_ratio": sample.connection_reuse_ratio(),
+        "failed_slot_time": seconds(sample.failed_slot_time),
+        "failed_wait_time": seconds(sample.failed_wait_time),
+        "abandoned_slot_time": seconds(sample.abandoned_slot_time),
+        "diagnosis": pool.diagnose(WINDOW),
     });
     for (name, time) in totals.named() {
-        status[name] = time.as_secs_f64().into();
+        status[name] = seconds(time).into();
     }
     status
 }

@@ -54,7 +54,6 @@ async fn serve(tells: mpsc::Sender<std::io::Result<String>>, stopped: oneshot::R
         .prefill_per_token(Duration::from_micros(1_500))
         .token_interval(Duration::from_millis(4))
         .jitter(0.3)
-        .connect_delay(Duration::from_millis(15))
         .faults(Faults { status_429: 0.06, status_500: 0.02, ..Faults::default() })
         .seed(1)
         .start()

@@ -13,6 +13,7 @@ use std::io::{self, Write};
 
 use serde_json::json;
 use tower_tps::analysis::{Run, Summary, Verdict};
+use tower_tps::diagnosis::Diagnosis;
 
 use self::live::Live;
 use self::scenario::Scenario;
@@ -24,6 +25,7 @@ use crate::failure::Failure;
 pub(crate) struct Outcome {
     run: Run,
     summary: Summary,
+    diagnosis: Diagnosis,
 }
 
 /// Runs both, shows them as they go, and prints what came of them.
@@ -37,13 +39,13 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     let written = if args.json {
         let object = json!({
-            "baseline": baseline.summary,
-            "candidate": candidate.summary,
+            "baseline": baseline.json(),
+            "candidate": candidate.json(),
             "verdict": verdict,
         });
         writeln!(out, "{object:#}")
     } else {
-        result::write(&mut out, &baseline.summary, &candidate.summary, &verdict)
+        result::write(&mut out, &baseline, &candidate, &verdict)
     };
     match written {
         // Whoever reads it has seen enough.
@@ -57,5 +59,14 @@ fn once(scenario: &'static Scenario, requests: usize, live: &mut Live) -> Result
     let work = orchestration::Thread::start(scenario, requests, engine.url())?;
     let run = live.watch(scenario.name, requests, work)?;
     let summary = Summary::of(&run).ok_or_else(|| Failure::running(scenario.name, "it has no sample"))?;
-    Ok(Outcome { run, summary })
+    let diagnosis = run.diagnosis().ok_or_else(|| Failure::running(scenario.name, "it has no sample"))?;
+    Ok(Outcome { run, summary, diagnosis })
+}
+
+impl Outcome {
+    fn json(&self) -> serde_json::Value {
+        let mut object = json!(self.summary);
+        object["diagnosis"] = json!(self.diagnosis);
+        object
+    }
 }

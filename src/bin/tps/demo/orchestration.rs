@@ -86,7 +86,13 @@ impl Thread {
 async fn work(scenario: &'static Scenario, requests: usize, engine: Uri, pool: Pool) -> std::io::Result<()> {
     let listener = TcpListener::bind("127.0.0.1:0").await?;
     let proxy = format!("http://{}/v1/chat/completions", listener.local_addr()?);
-    let connector = pool.connector().layer(forward::connector());
+    let connector = pool.connector().layer(service_fn(|engine| {
+        Box::pin(async {
+            let connected = forward::connector().oneshot(engine).await;
+            tokio::time::sleep(scenario::HANDSHAKE).await;
+            connected
+        })
+    }));
     let upstream = Forward::new(engine.clone(), scenario.idle_connections, connector);
     let inside = pool.retry(Again::when(scenario.retries_in_slot));
     let outside = pool.retry(Again::when(!scenario.retries_in_slot));

@@ -1,17 +1,21 @@
-//! Both runs side by side, the causes of the gap, and the verdict.
+//! Both runs side by side, where throughput was lost in each, and the verdict.
 
 use std::io::{self, Write};
 
 use console::style;
 use tower_tps::analysis::{Check, Distribution, Summary, Verdict};
 
+use super::Outcome;
 use super::live::{number, percent};
 
 /// A figure's name, and how it is written.
 type Row = (&'static str, fn(&Summary) -> String);
 
+/// The share of the slot-time from which on a loss is written.
+const WORTH_A_LINE: f64 = 0.001;
+
 /// Writes it all.
-pub(super) fn write(out: &mut impl Write, old: &Summary, new: &Summary, verdict: &Verdict) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, old: &Outcome, new: &Outcome, verdict: &Verdict) -> io::Result<()> {
     writeln!(out, "\n{:<28}{:>12}{:>12}", "", style("baseline").bold(), style("candidate").bold())?;
     let rows: [Row; 18] = [
         ("requests", |run| run.requests.to_string()),
@@ -34,10 +38,11 @@ pub(super) fn write(out: &mut impl Write, old: &Summary, new: &Summary, verdict:
         ("  reused", |run| percent(run.connection_reuse_ratio)),
     ];
     for (name, of) in rows {
-        writeln!(out, "{name:<28}{:>12}{:>12}", of(old), of(new))?;
+        writeln!(out, "{name:<28}{:>12}{:>12}", of(&old.summary), of(&new.summary))?;
     }
     writeln!(out)?;
-    causes(out, old)?;
+    losses(out, "baseline", old)?;
+    losses(out, "candidate", new)?;
     for check in &verdict.checks {
         writeln!(out, "{}", line(check))?;
     }
@@ -52,17 +57,16 @@ pub(super) fn write(out: &mut impl Write, old: &Summary, new: &Summary, verdict:
     writeln!(out, "{}", word.bold())
 }
 
-/// What each cause of the baseline's gap says, the largest first.
-fn causes(out: &mut impl Write, run: &Summary) -> io::Result<()> {
-    let mut causes = [
-        (run.gap_time_wakeup, "wakeup: a slot was free and its task did not run: the executor was blocked"),
-        (run.gap_time_backoff, "backoff: a slot was free and work slept before another attempt"),
-        (run.gap_time_orchestration, "orchestration: a slot was free and the backlog was not submitted"),
-    ];
-    causes.sort_by(|a, b| b.0.total_cmp(&a.0));
-    writeln!(out, "Where the baseline's {:.2} s of gap went:", run.gap_time)?;
-    for (time, cause) in causes {
-        writeln!(out, "  {time:>6.2} s  {cause}")?;
+/// Where a run lost throughput, the first to look at first.
+fn losses(out: &mut impl Write, name: &str, run: &Outcome) -> io::Result<()> {
+    let (diagnosis, cap) = (&run.diagnosis, run.summary.cap_slot_time);
+    writeln!(out, "Where the {name}'s throughput went, of {cap:.1} slot-seconds:")?;
+    for finding in diagnosis.findings.iter().filter(|finding| finding.share >= WORTH_A_LINE) {
+        let tokens = finding.tokens.map_or_else(String::new, |tokens| format!("  {tokens:>5.0} tokens"));
+        let (time, share, loss) =
+            (finding.slot_time.as_secs_f64(), percent(Some(finding.share)), finding.loss);
+        writeln!(out, "  {time:>6.2} s {share:>7}{tokens:<14}  {}", style(loss.as_str()).bold())?;
+        writeln!(out, "      {}", loss.advice())?;
     }
     writeln!(out)
 }

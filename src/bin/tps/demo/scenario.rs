@@ -36,6 +36,9 @@ impl Scenario {
     };
 }
 
+/// What a TLS handshake takes over a network, and stands for one here.
+pub(super) const HANDSHAKE: Duration = Duration::from_millis(15);
+
 /// How many requests take both runs together about so long.
 pub(super) fn requests(seconds: u32) -> usize {
     14 * seconds as usize

@@ -73,7 +73,7 @@ async fn scrape(State(admin): State<Admin>) -> impl IntoResponse {
 }
 
 async fn status(State(admin): State<Admin>) -> Json<serde_json::Value> {
-    Json(status::of(&admin.pool.sample()))
+    Json(status::of(&admin.pool))
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
