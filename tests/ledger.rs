@@ -199,6 +199,10 @@ async fn an_event_without_its_blank_line() {
     let last = TOKEN.strip_suffix('\n').unwrap();
     read(respond(&pool, 0, EVENTS, after(10, TOKEN).after(20, last).end_after(5)).await, 0).await;
     assert_eq!(phases(&one(&records).phases.unwrap()), [0, 0, 10, 20, 0, 5]);
+    // What is handed down after it with no bytes in it is not its last chunk.
+    read(respond(&pool, 0, EVENTS, after(10, TOKEN).after(20, last).after(4, "").end_after(5)).await, 0)
+        .await;
+    assert_eq!(phases(&one(&records).phases.unwrap()), [0, 0, 10, 20, 0, 9]);
 }
 
 /// Where no token came, all that followed on the headers is prefill; where no
@@ -286,9 +290,10 @@ async fn ages() {
     pool.set_cap(2).unwrap();
     assert_eq!(pool.reading().ages, Ages::default());
     let mut old = respond(&pool, 10, EVENTS, after(0, TOKEN).after(9_000, TOKEN)).await;
-    let mut new = respond(&pool, 20, EVENTS, after(0, TOKEN).after(9_000, TOKEN)).await;
+    let mut new = respond(&pool, 20, EVENTS, after(0, TOKEN).after(0, TOKEN).after(9_000, TOKEN)).await;
     assert_eq!(pool.reading().ages.longest_silence, None, "no token yet");
     old.frame().await;
+    new.frame().await;
     sleep(millis(300)).await;
     new.frame().await;
     let service = service_fn(|_: Request<()>| async { Ok::<_, Infallible>(Response::new(after(0, ""))) });
