@@ -78,13 +78,13 @@ impl Acquire {
     /// What the arrival itself decided, a slot or a refusal, without waiting to
     /// be polled; absent while the request waits, and once it has resolved.
     pub fn settled(&mut self) -> Option<Result<Slot, Refusal>> {
+        if let Place::Queued { .. } | Place::Done = self.place {
+            return None;
+        }
         match std::mem::replace(&mut self.place, Place::Done) {
             Place::Admitted(slot) => Some(Ok(slot)),
             Place::Refused(refusal) => Some(Err(refusal)),
-            waiting => {
-                self.place = waiting;
-                None
-            }
+            Place::Queued { .. } | Place::Done => None,
         }
     }
 
@@ -142,7 +142,9 @@ impl Future for Acquire {
 
 impl Drop for Acquire {
     fn drop(&mut self) {
-        self.cancel();
+        if !matches!(self.place, Place::Done) {
+            self.cancel();
+        }
     }
 }
 

@@ -174,21 +174,16 @@ impl PhaseTimes {
 
 impl Account {
     pub(super) fn new(admitted_at: Instant) -> Self {
-        let entries = Entries {
-            entered_at: admitted_at,
-            last_token_at: None,
-            doing: Doing::Dispatch,
-            times: PhaseTimes::default(),
-            undecided: 0,
-            since_chunk: 0,
-            retries: None,
-        };
-        Self {
-            admitted_at,
-            asked_at: AtomicU64::new(0),
-            tokens: AtomicU64::new(0),
-            entries: Mutex::new(entries),
-        }
+        let entries = Mutex::new(Entries::new(admitted_at));
+        Self { admitted_at, asked_at: AtomicU64::new(0), tokens: AtomicU64::new(0), entries }
+    }
+
+    /// Makes a new one of it, in its place.
+    pub(super) fn reopen(&mut self, admitted_at: Instant) {
+        self.admitted_at = admitted_at;
+        *self.asked_at.get_mut() = 0;
+        *self.tokens.get_mut() = 0;
+        *self.entries.get_mut() = Entries::new(admitted_at);
     }
 
     /// The entries, with the caller's asking entered.
@@ -306,6 +301,18 @@ fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 // === impl Entries ===
 
 impl Entries {
+    fn new(admitted_at: Instant) -> Self {
+        Self {
+            entered_at: admitted_at,
+            last_token_at: None,
+            doing: Doing::Dispatch,
+            times: PhaseTimes::default(),
+            undecided: 0,
+            since_chunk: 0,
+            retries: None,
+        }
+    }
+
     /// Enters the time up to `at`, and gives the instant up to which all is entered.
     fn enter(&mut self, at: Instant) -> Instant {
         let nanos = at.nanos_since(self.entered_at);

@@ -70,6 +70,9 @@ impl Queue {
     /// where a cap was lowered: who was woken by one finds out when it runs.
     pub(super) fn call(&mut self, free: usize) -> Called {
         let mut wakers = Called::new();
+        if self.waiting.is_empty() {
+            return wakers;
+        }
         while self.called < free {
             let Some((&ticket, place)) = self.waiting.range_mut(self.next..).next() else { break };
             wakers.extend(place.waker.take());

@@ -13,6 +13,9 @@ use super::queue::{Called, Queue};
 use super::slot::Departure;
 use crate::clock::Instant;
 
+/// How many accounts are kept to be used again.
+const MOST_SPARE: usize = 32;
+
 /// The gate's books. There is no second account: whether a slot is free is read
 /// off the counts, and after every change as many of the queue have been called
 /// as there are free slots.
@@ -22,6 +25,8 @@ pub(super) struct State {
     queue: Queue,
     /// Of the slots that are held.
     accounts: Slab<Arc<Account>>,
+    /// Accounts to be used again.
+    spare: Vec<Arc<Account>>,
     arrivals: u64,
     ended: u64,
     released: u64,
@@ -61,6 +66,7 @@ impl State {
             meter: GapMeter::new(counts, at),
             queue: Queue::default(),
             accounts: Slab::new(),
+            spare: Vec::new(),
             arrivals: 0,
             ended: 0,
             released: 0,
@@ -151,7 +157,9 @@ impl State {
         // Read by the account itself, whose last entry it does not precede.
         let (at, phases) = slot.account.close();
         let departure = Departure { at, counts: *self.counts() };
-        let _ = self.accounts.try_remove(slot.key);
+        if let Some(account) = self.accounts.try_remove(slot.key).filter(|_| self.spare.len() < MOST_SPARE) {
+            self.spare.push(account);
+        }
         self.ended += 1;
         self.released += 1;
         self.tokens = self.tokens.saturating_add(slot.account.tokens());
@@ -185,7 +193,13 @@ impl State {
 
     /// Opens the account of a slot that is taken at `at`.
     fn open(&mut self, at: Instant) -> Admission {
-        let account = Arc::new(Account::new(at));
+        let mut spare = self.spare.pop();
+        let account = match spare.as_mut().and_then(Arc::get_mut).map(|account| account.reopen(at)) {
+            Some(()) => spare,
+            // There is none, or someone who has ended still looks at it.
+            None => None,
+        };
+        let account = account.unwrap_or_else(|| Arc::new(Account::new(at)));
         let key = self.accounts.insert(Arc::clone(&account));
         Admission { account, key }
     }
