@@ -1,4 +1,5 @@
-//! The one lock, which the gate's model check replaces.
+//! The one lock and the one atomic number of the gate, which its model check
+//! replaces.
 
 use std::sync::PoisonError;
 
@@ -6,6 +7,8 @@ use std::sync::PoisonError;
 use shuttle::sync as imp;
 #[cfg(not(shuttle))]
 use std::sync as imp;
+
+pub(crate) use imp::atomic::{AtomicU64, Ordering};
 
 /// A mutex without poisoning: telemetry must not fail a request, and what is
 /// behind one is never left half-way by a panic.

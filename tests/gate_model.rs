@@ -2,11 +2,19 @@
 //! `RUSTFLAGS="--cfg shuttle" cargo test --test gate_model`.
 #![cfg(shuttle)]
 
-use std::task::Context;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
+use bytes::Bytes;
+use http::{Request, Response};
+use http_body::{Body, Frame};
 use shuttle::future::block_on;
 use shuttle::thread;
-use tower_tps::gate::Gate;
+use tower::{Layer, Service, service_fn};
+use tower_tps::Pool;
+use tower_tps::gate::{Gate, Reading, SlotPhase};
 
 const SCHEDULES: usize = 20_000;
 
@@ -87,6 +95,71 @@ fn leaving_at_any_moment() {
             });
             threads.into_iter().for_each(|thread| thread.join().unwrap());
             at_rest(&gate, 3);
+        },
+        SCHEDULES,
+    );
+}
+
+/// A stream of two tokens, each asked for once in vain.
+struct Tokens(usize);
+
+impl Body for Tokens {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        const TOKEN: &[u8] = b"data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+        self.0 += 1;
+        match self.0 {
+            1 | 3 => Poll::Pending,
+            2 | 4 => Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(TOKEN))))),
+            _ => Poll::Ready(None),
+        }
+    }
+}
+
+fn stream(pool: &Pool) {
+    let upstream = |_: Request<()>| {
+        let response = Response::builder().header("content-type", "text/event-stream");
+        std::future::ready(Ok::<_, Infallible>(response.body(Tokens(0)).unwrap()))
+    };
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut call = pin!(pool.layer().layer(service_fn(upstream)).call(Request::new(())));
+    let Poll::Ready(Ok(response)) = call.as_mut().poll(&mut cx) else { panic!("a slot is free") };
+    let mut body = response.into_body();
+    while !matches!(Pin::new(&mut body).poll_frame(&mut cx), Poll::Ready(None)) {}
+}
+
+fn phases(reading: &Reading) -> [Duration; 6] {
+    SlotPhase::ALL.map(|phase| reading.totals.slot_time_of(phase))
+}
+
+/// Whoever reads while streams run finds all of their slot-time, and no phase
+/// that has lost any since; nothing is left open at the end.
+#[test]
+fn readings_of_running_streams() {
+    shuttle::check_random(
+        || {
+            let pool = Pool::builder("model").cap(2).build().unwrap();
+            let streams = (0..2).map(|_| {
+                let pool = pool.clone();
+                thread::spawn(move || stream(&pool))
+            });
+            let streams: Vec<_> = streams.collect();
+            let mut before = pool.reading();
+            for _ in 0..3 {
+                let now = pool.reading();
+                let known = phases(&now).iter().sum::<Duration>() + now.totals.unattributed_slot_time();
+                assert_eq!(known, now.totals.busy_slot_time());
+                assert!(std::iter::zip(phases(&before), phases(&now)).all(|(before, now)| before <= now));
+                before = now;
+            }
+            streams.into_iter().for_each(|stream| stream.join().unwrap());
+            let end = pool.reading().totals;
+            assert_eq!(end.unattributed_slot_time(), Duration::ZERO);
         },
         SCHEDULES,
     );

@@ -16,7 +16,7 @@ use tokio::time::sleep;
 use tower::{Layer, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
-use tower_tps::gate::GapCause;
+use tower_tps::gate::{GapCause, SlotPhase};
 use tower_tps::layer::{Attempt, AttemptCause, Retries};
 use tower_tps::observe::{BUCKETS, Observer, RunLog, Sample, exposition};
 use tower_tps::pool::Builder;
@@ -179,6 +179,16 @@ fn the_log_holds_the_whole_truth() {
     assert_eq!(logged, online);
     assert_eq!(logged, recompute(changes, at(&last["at"]).unwrap()));
     assert_eq!(nanos(end, "gap_time"), logged.causes.iter().sum());
+    // The ledger follows from the requests' lines, and is all of the busy time.
+    let requests = || text.lines().filter(|line| line.contains("\"type\":\"request\""));
+    let mut busy = 0;
+    for phase in SlotPhase::ALL.map(SlotPhase::as_str) {
+        let spent =
+            requests().filter(|line| line.contains("admitted_at")).map(|line| nanos(line, phase)).sum();
+        assert_eq!(nanos(end, &format!("busy_slot_time_{phase}")), spent, "{phase}");
+        busy += spent;
+    }
+    assert_eq!((busy, nanos(end, "busy_slot_time_unattributed")), (logged.busy, 0));
 }
 
 /// A request's line has the fields of the contract that exist, and no others.
@@ -299,6 +309,10 @@ fn the_metrics_of_the_contract() {
         ("tps_cap", "gauge"),
         ("tps_in_flight", "gauge"),
         ("tps_queue_depth", "gauge"),
+        ("tps_unattributed_slot_seconds", "gauge"),
+        ("tps_oldest_queued_seconds", "gauge"),
+        ("tps_oldest_in_flight_seconds", "gauge"),
+        ("tps_longest_silence_seconds", "gauge"),
         ("tps_gap_seconds_total", "counter"),
         ("tps_backlog_seconds_total", "counter"),
         ("tps_observed_seconds_total", "counter"),
@@ -323,6 +337,10 @@ fn the_metrics_of_the_contract() {
     for cause in GapCause::ALL {
         let series = format!("tps_gap_seconds_total{{pool=\"p\",cause=\"{}\"}}", cause.as_str());
         assert_eq!(value(&series), totals.gap_time_of(cause).as_secs_f64());
+    }
+    for phase in SlotPhase::ALL {
+        let series = format!("tps_busy_slot_seconds_total{{pool=\"p\",phase=\"{}\"}}", phase.as_str());
+        assert_eq!(value(&series), totals.slot_time_of(phase).as_secs_f64());
     }
     let queued: f64 = ["completed", "cancelled", "rejected"]
         .map(|outcome| {

@@ -7,11 +7,10 @@
 //! yet, and of the latter nothing is left when no slot is held.
 
 use std::ops::DerefMut;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use crate::clock::Instant;
-use crate::sync::Mutex;
+use crate::sync::{AtomicU64, Mutex, Ordering};
 
 /// What a busy slot was doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,7 +17,12 @@ INSTANTS = (
 TOTALS = (
     "backlog_time", "gap_time", "gap_time_wakeup", "gap_time_backoff", "gap_time_orchestration",
     "gap_slot_time", "lost_slot_time", "cap_slot_time", "busy_slot_time", "idle_slot_time",
+    "busy_slot_time_dispatch", "busy_slot_time_backoff", "busy_slot_time_prefill", "busy_slot_time_generate",
+    "busy_slot_time_stall", "busy_slot_time_drain",
 )  # fmt: skip
+
+# What a slot was doing, in a request's line.
+PHASES = ("dispatch", "backoff", "prefill", "generate", "stall", "drain")
 
 
 def instant(text):
@@ -90,6 +95,9 @@ class RunLog:
             add(totals, counts, at - now)
             now = at
             counts[name] += by
+        for request in self.requests:
+            for phase in PHASES:
+                totals["busy_slot_time_" + phase] += nanos(request.get(phase, 0))
         return totals
 
     def most_in_flight(self):

@@ -12,8 +12,9 @@ def at(ns):
     return f"2026-01-{day}T{time}.{999_999_990 + ns if ns < 10 else ns - 10:09}Z"
 
 
-def request(name, queued, admitted, released):
+def request(name, queued, admitted, released, **phases):
     line = {"type": "request", "request_id": name, "queued_at": at(queued), "released_at": at(released)}
+    line |= {phase: f"0.{time:09}" for phase, time in phases.items()}
     return line | {"admitted_at": admitted if admitted is None else at(admitted)}
 
 
@@ -31,15 +32,15 @@ def change(kind, when, before, after):
 LINES = [
     {"type": "run", "started_at": at(0), "cap": 1},
     request("c", 4, None, 6),
-    request("a", 0, 0, 10),
+    request("a", 0, 0, 10, dispatch=1, backoff=2, prefill=7),
     change("backlog", 20, 0, 2),
     change("cap", 20, 1, 2),
-    request("b", 2, 13, 20),
+    request("b", 2, 13, 20, generate=4, stall=2, drain=1),
     change("backlog", 24, 2, 0),
     change("backoff", 24, 0, 1),
     change("backoff", 25, 1, 0),
     {"type": "from the future"},
-    request("d", 24, 24, 30),
+    request("d", 24, 24, 30, prefill=5, drain=1),
     {"type": "end", "at": at(32)},
 ]
 TOTALS = {
@@ -53,6 +54,12 @@ TOTALS = {
     "cap_slot_time": 20 + 24,
     "busy_slot_time": 10 + 7 + 6,
     "idle_slot_time": 5 + 4,
+    "busy_slot_time_dispatch": 1,
+    "busy_slot_time_backoff": 2,
+    "busy_slot_time_prefill": 7 + 5,
+    "busy_slot_time_generate": 4,
+    "busy_slot_time_stall": 2,
+    "busy_slot_time_drain": 1 + 1,
 }
 
 
