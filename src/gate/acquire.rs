@@ -57,8 +57,7 @@ impl Acquire {
         let arrival = gate.state.lock().arrive(gate.max_queue);
         let (queued_at, place) = match arrival {
             Arrival::Admitted(admission) => {
-                let at = admission.account.admitted_at();
-                (at, Place::Admitted(Slot::new(gate, at, admission)))
+                (admission.at, Place::Admitted(Slot::new(gate, admission.at, admission)))
             }
             Arrival::Waits { at, ticket } => (at, Place::Queued { gate, ticket, timer: None }),
             Arrival::Refused { at, counts } => {

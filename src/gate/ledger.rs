@@ -1,10 +1,11 @@
 //! The slot-time ledger: what each busy slot was doing.
 //!
-//! A slot has an [`Account`], on which the request that holds it enters what it
-//! does. Whoever reads the gate brings every open account up to date, and at
-//! release an account is closed under the gate's lock: so at every instant the
-//! slot-time in flight is the sum over the phases and of what is not attributed
-//! yet, and of the latter nothing is left when no slot is held.
+//! A slot has an [`Account`] as soon as someone has something to enter there;
+//! until then all its time is dispatch. Whoever reads the gate brings every
+//! account up to date, and at release an account is closed under the gate's lock:
+//! so at every instant the slot-time in flight is the sum over the phases and of
+//! what is not attributed yet, and of the latter nothing is left when no slot is
+//! held.
 
 use std::ops::DerefMut;
 use std::time::Duration;
@@ -54,7 +55,6 @@ pub struct Retry {
 /// the time up to then.
 #[derive(Debug)]
 pub(crate) struct Account {
-    admitted_at: Instant,
     /// When the caller asked for the next frame, as bits: to be entered by
     /// whoever next has the lock, so that asking needs none.
     asked_at: AtomicU64,
@@ -156,6 +156,13 @@ impl PhaseTimes {
         SlotPhase::ALL.iter().fold(Duration::ZERO, |sum, phase| sum.saturating_add(self.of(*phase)))
     }
 
+    /// So many nanoseconds of dispatch, and of nothing else.
+    pub(super) fn dispatch(nanos: u64) -> Self {
+        let mut times = Self::default();
+        times.add(SlotPhase::Dispatch, nanos);
+        times
+    }
+
     fn add(&mut self, phase: SlotPhase, nanos: u64) {
         let time = &mut self.0[phase as usize];
         *time = time.saturating_add(nanos);
@@ -172,17 +179,18 @@ impl PhaseTimes {
 // === impl Account ===
 
 impl Account {
+    /// The account of a slot that was taken at this moment.
     pub(super) fn new(admitted_at: Instant) -> Self {
-        let entries = Mutex::new(Entries::new(admitted_at));
-        Self { admitted_at, asked_at: AtomicU64::new(0), tokens: AtomicU64::new(0), entries }
-    }
-
-    /// Makes a new one of it, in its place.
-    pub(super) fn reopen(&mut self, admitted_at: Instant) {
-        self.admitted_at = admitted_at;
-        *self.asked_at.get_mut() = 0;
-        *self.tokens.get_mut() = 0;
-        *self.entries.get_mut() = Entries::new(admitted_at);
+        let entries = Entries {
+            entered_at: admitted_at,
+            last_token_at: None,
+            doing: Doing::Dispatch,
+            times: PhaseTimes::default(),
+            undecided: 0,
+            since_chunk: 0,
+            retries: None,
+        };
+        Self { asked_at: AtomicU64::new(0), tokens: AtomicU64::new(0), entries: Mutex::new(entries) }
     }
 
     /// The entries, with the caller's asking entered.
@@ -192,11 +200,6 @@ impl Account {
             entries.ask(at);
         }
         entries
-    }
-
-    /// When the slot was taken.
-    pub(super) fn admitted_at(&self) -> Instant {
-        self.admitted_at
     }
 
     /// An attempt has failed and will be followed by another: back-off begins.
@@ -267,16 +270,6 @@ impl Account {
         self.entries().content(at);
     }
 
-    /// Brings the account up to `at` for a reading.
-    pub(super) fn read(&self, at: Instant, open: &mut Open) {
-        let mut entries = self.entries();
-        entries.enter(at);
-        entries.times.add_to(&mut open.times);
-        open.oldest = earliest(open.oldest, Some(self.admitted_at));
-        open.tokens = open.tokens.saturating_add(self.tokens());
-        open.quietest = earliest(open.quietest, entries.last_token_at);
-    }
-
     /// Closes the account at the moment, which it gives, and decides what was
     /// undecided.
     pub(super) fn close(&self) -> (Instant, PhaseTimes) {
@@ -290,6 +283,23 @@ impl Account {
     }
 }
 
+// === impl Open ===
+
+impl Open {
+    /// Adds a slot that is held, with its account brought up to `at`.
+    pub(super) fn add(&mut self, admitted_at: Instant, account: Option<&Account>, at: Instant) {
+        self.oldest = earliest(self.oldest, Some(admitted_at));
+        let Some(account) = account else {
+            return PhaseTimes::dispatch(at.nanos_since(admitted_at)).add_to(&mut self.times);
+        };
+        self.tokens = self.tokens.saturating_add(account.tokens());
+        let mut entries = account.entries();
+        entries.enter(at);
+        entries.times.add_to(&mut self.times);
+        self.quietest = earliest(self.quietest, entries.last_token_at);
+    }
+}
+
 fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
     match (one, other) {
         (Some(one), Some(other)) => Some(one.min(other)),
@@ -300,18 +310,6 @@ fn earliest(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
 // === impl Entries ===
 
 impl Entries {
-    fn new(admitted_at: Instant) -> Self {
-        Self {
-            entered_at: admitted_at,
-            last_token_at: None,
-            doing: Doing::Dispatch,
-            times: PhaseTimes::default(),
-            undecided: 0,
-            since_chunk: 0,
-            retries: None,
-        }
-    }
-
     /// Enters the time up to `at`, and gives the instant up to which all is entered.
     fn enter(&mut self, at: Instant) -> Instant {
         let nanos = at.nanos_since(self.entered_at);

@@ -42,12 +42,12 @@ impl Slot {
     /// [`queued_at`](Self::queued_at) if a slot was free for it on arrival.
     #[must_use]
     pub fn admitted_at(&self) -> Instant {
-        self.admission.account.admitted_at()
+        self.admission.at
     }
 
     /// Where what is done with the slot is entered.
-    pub(crate) fn account(&self) -> &Arc<Account> {
-        &self.admission.account
+    pub(crate) fn account(&self) -> Arc<Account> {
+        self.gate.state.lock().account(&self.admission)
     }
 
     /// Gives the slot back and tells when that was.

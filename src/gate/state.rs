@@ -7,14 +7,11 @@ use slab::Slab;
 
 use super::Arrivals;
 use super::change::{Change, Quantity};
-use super::ledger::{Account, Open};
+use super::ledger::{Account, Open, PhaseTimes};
 use super::meter::{Ages, Counts, GapMeter, Reading};
 use super::queue::{Called, Queue};
 use super::slot::Departure;
 use crate::clock::Instant;
-
-/// How many accounts are kept to be used again.
-const MOST_SPARE: usize = 32;
 
 /// The gate's books. There is no second account: whether a slot is free is read
 /// off the counts, and after every change as many of the queue have been called
@@ -23,10 +20,7 @@ const MOST_SPARE: usize = 32;
 pub(super) struct State {
     meter: GapMeter,
     queue: Queue,
-    /// Of the slots that are held.
-    accounts: Slab<Arc<Account>>,
-    /// Accounts to be used again.
-    spare: Vec<Arc<Account>>,
+    held: Slab<Held>,
     arrivals: u64,
     ended: u64,
     released: u64,
@@ -44,10 +38,18 @@ pub(super) struct After {
     stale: Option<Waker>,
 }
 
-/// A slot as it is taken.
+/// A slot that is held.
 #[derive(Debug)]
+struct Held {
+    admitted_at: Instant,
+    /// Opened by whoever has something to enter. Without it all is dispatch.
+    account: Option<Arc<Account>>,
+}
+
+/// A slot as it is taken.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Admission {
-    pub(super) account: Arc<Account>,
+    pub(super) at: Instant,
     key: usize,
 }
 
@@ -65,8 +67,7 @@ impl State {
         Self {
             meter: GapMeter::new(counts, at),
             queue: Queue::default(),
-            accounts: Slab::new(),
-            spare: Vec::new(),
+            held: Slab::new(),
             arrivals: 0,
             ended: 0,
             released: 0,
@@ -89,7 +90,9 @@ impl State {
     pub(super) fn reading(&self) -> (Reading, u64) {
         let at = Instant::now();
         let mut open = Open::default();
-        self.accounts.iter().for_each(|(_, account)| account.read(at, &mut open));
+        for (_, held) in &self.held {
+            open.add(held.admitted_at, held.account.as_deref(), at);
+        }
         // Not before what some account has entered meanwhile.
         let mut reading = self.integrals();
         reading.totals.add_phases(&open.times);
@@ -113,7 +116,7 @@ impl State {
         self.arrivals += 1;
         if counts.free() > 0 && self.queue.is_empty() {
             self.meter.update(at, |counts| counts.in_flight += 1);
-            return Arrival::Admitted(self.open(at));
+            return Arrival::Admitted(self.hold(at));
         }
         if max_queue.is_some_and(|most| counts.waiting >= most) {
             self.ended += 1;
@@ -140,7 +143,7 @@ impl State {
             counts.waiting = counts.waiting.saturating_sub(1);
             counts.in_flight += 1;
         });
-        let admission = self.open(at);
+        let admission = self.hold(at);
         (Some(admission), After { called: self.call(), stale: Some(waker) })
     }
 
@@ -154,18 +157,33 @@ impl State {
     }
 
     pub(super) fn release(&mut self, slot: &Admission) -> (Departure, After) {
-        // Read by the account itself, whose last entry it does not precede.
-        let (at, phases) = slot.account.close();
+        let account = self.held.try_remove(slot.key).and_then(|held| held.account);
+        let (at, phases) = match &account {
+            // Read by the account itself, whose last entry it does not precede.
+            Some(account) => {
+                self.tokens = self.tokens.saturating_add(account.tokens());
+                account.close()
+            }
+            None => {
+                let at = Instant::now();
+                (at, PhaseTimes::dispatch(at.nanos_since(slot.at)))
+            }
+        };
         let departure = Departure { at, counts: *self.counts() };
-        if let Some(account) = self.accounts.try_remove(slot.key).filter(|_| self.spare.len() < MOST_SPARE) {
-            self.spare.push(account);
-        }
         self.ended += 1;
         self.released += 1;
-        self.tokens = self.tokens.saturating_add(slot.account.tokens());
         self.meter.update(at, |counts| counts.in_flight = counts.in_flight.saturating_sub(1));
         self.meter.attribute(&phases);
         (departure, After { called: self.call(), stale: None })
+    }
+
+    /// The account of a slot that is held; opened, if it was not before.
+    pub(super) fn account(&mut self, slot: &Admission) -> Arc<Account> {
+        let new = || Arc::new(Account::new(slot.at));
+        match self.held.get_mut(slot.key) {
+            Some(held) => held.account.get_or_insert_with(new).clone(),
+            None => new(),
+        }
     }
 
     pub(super) fn set_cap(&mut self, cap: u32) -> (Change, After) {
@@ -191,17 +209,9 @@ impl State {
         change
     }
 
-    /// Opens the account of a slot that is taken at `at`.
-    fn open(&mut self, at: Instant) -> Admission {
-        let mut spare = self.spare.pop();
-        let account = match spare.as_mut().and_then(Arc::get_mut).map(|account| account.reopen(at)) {
-            Some(()) => spare,
-            // There is none, or someone who has ended still looks at it.
-            None => None,
-        };
-        let account = account.unwrap_or_else(|| Arc::new(Account::new(at)));
-        let key = self.accounts.insert(Arc::clone(&account));
-        Admission { account, key }
+    fn hold(&mut self, at: Instant) -> Admission {
+        let key = self.held.insert(Held { admitted_at: at, account: None });
+        Admission { at, key }
     }
 
     fn call(&mut self) -> Called {

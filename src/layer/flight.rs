@@ -66,7 +66,7 @@ pub(super) enum End {
 enum Place {
     /// Boxed, since a slot takes less room and is held by many at once.
     Waiting(Box<Acquire>),
-    Holding(Slot),
+    Holding(Slot, Arc<Account>),
     /// Refused, and recorded so; the future is still to be told.
     Refused(Refused),
     Gone,
@@ -120,7 +120,8 @@ impl Flight {
         match decided {
             Ok(slot) => {
                 self.timeline.admitted_at = Some(slot.admitted_at());
-                self.place = Place::Holding(slot);
+                let account = slot.account();
+                self.place = Place::Holding(slot, account);
             }
             Err(refusal) => {
                 self.place = Place::Refused(refusal.reason);
@@ -150,7 +151,7 @@ impl Flight {
 
     fn account(&self) -> Option<&Arc<Account>> {
         match &self.place {
-            Place::Holding(slot) => Some(slot.account()),
+            Place::Holding(_, account) => Some(account),
             _ => None,
         }
     }
@@ -238,11 +239,7 @@ impl Flight {
         // Before the slot goes back: the end may show what its time was spent on.
         self.finish_reading(clean);
         let (departure, account) = match std::mem::replace(&mut self.place, Place::Gone) {
-            Place::Holding(slot) => {
-                let account = slot.account().clone();
-                let departure = slot.release();
-                (departure, Some(account))
-            }
+            Place::Holding(slot, account) => (slot.release(), Some(account)),
             Place::Waiting(mut acquire) => match acquire.cancel() {
                 Some(departure) => (departure, None),
                 None => return,
