@@ -3,7 +3,8 @@
 //!
 //! No test here knows how long something takes. Two probes, one around the meter and one inside it,
 //! read the clock on the meter's own task just before and just after it does: each phase of the
-//! record lies between what the two make of it, to the nanosecond, whatever the machine is busy with.
+//! record lies between what the two make of it, to the nanosecond, whatever the machine is busy
+//! with. In the runs that count the two agree within 2 % or 5 ms, and so the ledger with either.
 #![cfg(feature = "sim")]
 
 use std::iter::zip;
@@ -51,10 +52,13 @@ const SOCKET_BUFFER: u32 = 4 << 10;
 const WRITE_BUFFER: usize = 8 << 10;
 
 /// What the client under test lets the server send ahead of it, in HTTP/2.
-const CLIENT_WINDOW: u32 = 256;
+const CLIENT_WINDOW: u32 = 512;
 
 /// What the engine may send ahead of the meter, in HTTP/2.
 const UPSTREAM_WINDOW: u32 = 16 << 10;
+
+/// How often a run is made anew in which the probes do not agree.
+const MOST_RUNS: u32 = 5;
 
 fn millis(millis: u64) -> Duration {
     Duration::from_millis(millis)
@@ -240,8 +244,22 @@ struct Run {
     paused: Duration,
 }
 
+/// The first run in which the probes agree. What they say holds of every run; only how near it they
+/// come is up to the machine.
+async fn run(engine: Builder, asked: Asked, protocols: (Http, Http), slow: Slow) -> Run {
+    for _ in 0..MOST_RUNS {
+        let run = run_once(engine.clone(), asked, protocols, slow).await;
+        run.check();
+        if run.is_sharp() {
+            return run;
+        }
+        println!("    the probes were disturbed");
+    }
+    panic!("the probes were disturbed {MOST_RUNS} times");
+}
+
 /// Sends one request through it all, by these protocols upstream and downstream.
-async fn run(engine: Builder, asked: Asked, (upstream, downstream): (Http, Http), slow: Slow) -> Run {
+async fn run_once(engine: Builder, asked: Asked, (upstream, downstream): (Http, Http), slow: Slow) -> Run {
     let engine = engine.start().await.unwrap();
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
@@ -383,7 +401,7 @@ impl Run {
         self.record.phases.unwrap().of(phase)
     }
 
-    /// The identities, and each phase of the ledger against the probes.
+    /// The identities, and each phase of the ledger within what the probes make of it.
     fn check(&self) {
         assert_eq!(self.record.outcome, Outcome::Completed);
         let (phases, totals) = (self.record.phases.unwrap(), &self.reading.totals);
@@ -392,22 +410,26 @@ impl Run {
         assert_eq!(totals.unattributed_slot_time(), Duration::ZERO);
         for (phase, (least, most)) in zip(SlotPhase::ALL, self.bounds) {
             let (time, name) = (phases.of(phase), phase.as_str());
-            println!(
-                "    {name:8} {time:>12.3?}, the probe's {least:>12.3?} and {:.3?}",
-                time.abs_diff(least)
-            );
             assert_eq!(totals.slot_time_of(phase), time, "{name} in the pool");
             assert!(least <= time && time <= most, "{name}: {time:?} is not in {least:?}..={most:?}");
-            assert!(agree(time, least), "{name}: {time:?}, and {least:?} by the probe");
+            let (off, apart) = (time - least, most - least);
+            println!("    {name:8} {time:>11.3?}, off {off:>9.3?}, the probes apart {apart:>9.3?}");
         }
+    }
+
+    /// Whether the probes agree on every phase. They read the clock a few instructions apart, unless
+    /// the thread lost the processor just there: what it then lost they cannot tell.
+    fn is_sharp(&self) -> bool {
+        self.bounds.iter().all(|(least, most)| agree(*least, *most))
     }
 
     /// From the first token to the last as they left the engine, and the part of it in which tokens
     /// were ready and found no room.
     fn engine_streamed(&self) -> (Duration, Duration) {
-        let (left, ready) = (&self.truth.tokens_at, &self.truth.ready_at);
-        let stood = zip(left, ready).skip(1).map(|(left, ready)| *left - *ready).sum();
-        (*left.last().unwrap() - left[0], stood)
+        let mut chunks: Vec<_> = zip(&self.truth.ready_at, &self.truth.tokens_at).collect();
+        chunks.dedup();
+        let stood = chunks[1..].iter().map(|(ready, left)| **left - **ready).sum();
+        (*chunks[chunks.len() - 1].1 - *chunks[0].1, stood)
     }
 }
 
@@ -427,12 +449,11 @@ fn found(what: &str, found: Duration, put_in: Duration) {
 /// The engine is silent for two seconds in the middle: that is `generate`, as long as the engine
 /// itself took from its first token to its last, and no part of it is `stall`.
 async fn a_slow_upstream(http: Http) {
-    let asked = Asked { tokens: 40, pause: millis(2_000), ..Asked::default() };
+    let asked = Asked { tokens: 16, pause: millis(2_000), ..Asked::default() };
     let run = run(Engine::builder(), asked, (http, http), FAST).await;
     let (streamed, _) = run.engine_streamed();
     let (generate, stall) = (run.of(SlotPhase::Generate), run.of(SlotPhase::Stall));
     found(&format!("slow upstream, {http:?}"), generate, streamed);
-    run.check();
     assert!(streamed > asked.pause && agree(generate, streamed), "{generate:?} of {streamed:?}");
     assert!(stall < asked.pause / 50, "{stall:?}");
 }
@@ -440,13 +461,14 @@ async fn a_slow_upstream(http: Http) {
 /// The client takes 1 KB a second for two seconds while the engine is fast: that is `stall`, and of
 /// `generate` there is no more than the engine took to generate.
 async fn a_slow_client(http: Http) {
-    let asked = Asked { tokens: 1_000, ..Asked::default() };
+    let asked = Asked { tokens: 24_000, ..Asked::default() };
     let run = run(fast_engine(), asked, (http, http), slow_from(0)).await;
     let (streamed, stood) = run.engine_streamed();
     let (generate, stall) = (run.of(SlotPhase::Generate), run.of(SlotPhase::Stall));
     found(&format!("slow client, {http:?}"), stall, run.paused);
-    println!("    generate {generate:.3?}, the engine {:.3?}", streamed - stood);
-    run.check();
+    let generating = streamed - stood;
+    println!("    generate {generate:.3?}, the engine {generating:.3?}");
+    assert!(generate <= generating || agree(generate, generating), "{generate:?} of {generating:?}");
     // What the buffers hid is all that is missing.
     assert!(stall > run.paused / 2, "{stall:?} of {:?}", run.paused);
 }
@@ -454,15 +476,15 @@ async fn a_slow_client(http: Http) {
 /// First the engine is silent for a second, then the client is slow for two: each is in its own
 /// phase of the one stream.
 async fn both_slow(upstream: Http, downstream: Http) {
-    let asked = Asked { tokens: 1_000, pause: millis(1_000), ..Asked::default() };
-    let run = run(fast_engine(), asked, (upstream, downstream), slow_from(600)).await;
+    let asked = Asked { tokens: 24_000, pause: millis(1_000), ..Asked::default() };
+    let run = run(fast_engine(), asked, (upstream, downstream), slow_from(75)).await;
     let (streamed, stood) = run.engine_streamed();
     let (generate, stall) = (run.of(SlotPhase::Generate), run.of(SlotPhase::Stall));
     found(&format!("both, {upstream:?} and {downstream:?}: the engine"), generate, streamed - stood);
     found("    the client", stall, run.paused);
-    run.check();
     assert!(stall > run.paused / 2, "{stall:?} of {:?}", run.paused);
-    assert!(generate > asked.pause, "{generate:?}");
+    // What the meter had yet to hand on as the engine fell silent is all that is missing.
+    assert!(generate > asked.pause / 2, "{generate:?} of {:?}", asked.pause);
 }
 
 /// A second before the headers is `dispatch`, and one between them and the first token `prefill`:
@@ -477,7 +499,6 @@ async fn a_slow_start(upstream: Http, downstream: Http) {
     let (dispatch, prefill) = (run.of(SlotPhase::Dispatch), run.of(SlotPhase::Prefill));
     found(&format!("slow start, {upstream:?} and {downstream:?}: headers"), dispatch, engine_dispatch);
     found("    prefill", prefill, engine_prefill);
-    run.check();
     // It can only be longer: the meter's request went out before and its response came in after.
     assert!(dispatch >= engine_dispatch && engine_dispatch >= asked.headers_delay);
     assert!(agree(dispatch, engine_dispatch), "{dispatch:?} of {engine_dispatch:?}");
@@ -485,8 +506,9 @@ async fn a_slow_start(upstream: Http, downstream: Http) {
     assert!(run.of(SlotPhase::Stall) < asked.headers_delay / 50);
 }
 
+/// A kilobyte every two milliseconds. In few frames, since each costs the probes some precision.
 fn fast_engine() -> Builder {
-    Engine::builder().token_interval(Duration::from_micros(100))
+    Engine::builder().token_interval(Duration::from_micros(10)).tokens_per_chunk(200)
 }
 
 /// A pause upstream is `generate` over HTTP/1.1.
