@@ -487,11 +487,11 @@ async fn both_slow(upstream: Http, downstream: Http) {
     assert!(generate > asked.pause / 2, "{generate:?} of {:?}", asked.pause);
 }
 
-/// A second before the headers is `dispatch`, and one between them and the first token `prefill`:
-/// as long as the engine itself took for them.
+/// A second and a half before the headers is `dispatch`, and as much between them and the first
+/// token `prefill`: as long as the engine itself took for them.
 async fn a_slow_start(upstream: Http, downstream: Http) {
-    let asked = Asked { tokens: 10, headers_delay: millis(1_000), ..Asked::default() };
-    let engine = Engine::builder().prefill_per_token(millis(100));
+    let asked = Asked { tokens: 10, headers_delay: millis(1_500), ..Asked::default() };
+    let engine = Engine::builder().prefill_per_token(millis(150));
     let run = run(engine, asked, (upstream, downstream), FAST).await;
     let headers_at = run.truth.headers_at.unwrap();
     let engine_dispatch = headers_at - run.truth.arrived_at;
