@@ -18,13 +18,15 @@
 //!
 //! - [`clock`]: instants, and the one anchor to wall time.
 //! - [`outcome`], [`timeline`]: how requests end; the instants and the arithmetic on them. Pure.
-//! - [`gate`]: the semaphore with books, its slots, the backlog, the gap meter. No HTTP.
+//! - [`gate`]: the semaphore with books, its slots, the backlog, the gap meter, and the ledger of
+//!   what each busy slot does. No HTTP.
 //! - [`tokens`]: counting tokens on text as it passes, by which tokenizer, how much of it in one
 //!   poll, and where a count comes from.
 //! - [`wire`]: from bytes to what was generated. Inside, in this order: the kind of body and its
 //!   encoding from the headers; framing; the interpreter, which finds the format; one file per
 //!   dialect; and the content, to which they tell what they read.
 //! - [`record`], [`observe`]: what is kept of one request, and who hears of it.
+//! - [`diagnosis`]: where throughput was lost, from one sample to another. Pure.
 //! - [`pool`]: the handle that ties the gate and the observers together.
 //! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
 //!   under way. The only room that knows Tower, but for the next two.
@@ -38,18 +40,21 @@
 //! - `sim`: the simulated engine to measure against, over HTTP or in process. Knows only [`clock`].
 //!
 //! One walk: `ResponseBody::poll_frame` borrows the frame that the upstream's
-//! body gave and shows its data to the flight. The flight reads the clock once,
-//! and the reader cuts the bytes into events, whose dialect tells what was
-//! generated and whose text the counter counts. If some event carried content, the timeline takes the instant as
-//! that of a token. The frame goes on as it came. When the body has ended, it is
-//! dropped, the slot goes back under the gate's lock at the instant that becomes
+//! body gave and shows its data to the flight. The flight reads the clock, for
+//! the second time since the caller asked, and the reader cuts the bytes into
+//! events, whose dialect tells what was generated and whose text the counter
+//! counts. What the slot did since is entered on its account. If some event
+//! carried content, the timeline takes the instant as that of a token. The frame
+//! goes on as it came. When the body has ended, it is dropped, the slot goes back
+//! and its account is closed under the gate's lock, at the instant that becomes
 //! `released_at`, and the record goes to the observers; at once, or from a thread
 //! of its own if there is more left to count than a poll may.
 //!
 //! Invariants: every instant of the gate is read under its one
 //! lock, so the order of instants is the order of events; at every instant
-//! `arrivals == ended + in_flight + waiting`; and
-//! `∫cap == busy + gap + idle − over`, to the nanosecond.
+//! `arrivals == ended + in_flight + waiting`;
+//! `∫cap == busy + gap + idle − over`, and `busy` is the sum of its phases and of
+//! what is not attributed yet, to the nanosecond.
 
 #[cfg(feature = "analysis")]
 pub mod analysis;
