@@ -101,6 +101,15 @@ fn a_summary_by_hand() {
     assert_eq!(summary.system_tps, Some(system));
 }
 
+/// The tokens of requests that came to nothing are waste, and in no throughput.
+#[test]
+fn what_failed_is_waste() {
+    let summary = Summary::of(&run(Plan { fails: 5, ..FULL })).unwrap();
+    assert_eq!(summary.output_tokens, [("usage", 960)].into());
+    assert_eq!(summary.wasted_tokens, [("usage", 240)].into());
+    assert_eq!(summary.system_tps, Some(960.0 / summary.window_time));
+}
+
 /// A run whose gap was removed is accepted, and every check says so.
 #[test]
 fn a_gap_that_is_gone_is_accepted() {

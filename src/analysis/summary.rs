@@ -9,6 +9,7 @@ use super::logical;
 use super::{Distribution, Run};
 use crate::gate::GapCause;
 use crate::outcome::Outcome;
+use crate::record::RequestRecord;
 use crate::timeline::Timeline;
 
 /// A run in figures. Times are seconds, rates tokens a second; what does not
@@ -28,6 +29,8 @@ pub struct Summary {
     pub outcomes: BTreeMap<&'static str, u64>,
     /// Output tokens of the completed ones, by source. They are never added up.
     pub output_tokens: BTreeMap<&'static str, u64>,
+    /// Output tokens of all other attempts, by source: waste.
+    pub wasted_tokens: BTreeMap<&'static str, u64>,
     /// Tokens that passed, whatever became of their request.
     pub emitted_tokens: u64,
     /// Output tokens of completed requests / window; absent where their tokens
@@ -117,11 +120,13 @@ impl Summary {
         let done = || {
             requests.iter().map(|request| request.last).filter(|record| record.outcome == Outcome::Completed)
         };
-        let mut output_tokens = BTreeMap::new();
-        for (tokens, source) in done().filter_map(|record| record.generated.as_ref()?.output_tokens) {
-            let sum: &mut u64 = output_tokens.entry(source.as_str()).or_default();
-            *sum = sum.saturating_add(tokens);
+        let output_tokens = by_source(done());
+        let mut wasted_tokens = by_source(run.records.iter().map(|record| &**record));
+        for (source, tokens) in &output_tokens {
+            let sum = wasted_tokens.entry(source).or_default();
+            *sum = sum.saturating_sub(*tokens);
         }
+        wasted_tokens.retain(|_, tokens| *tokens > 0);
         let tokens = one_source(&output_tokens);
         let rated = || done().filter_map(|record| Some((&record.timeline, record.output_tokens()?)));
         let buffered =
@@ -139,6 +144,7 @@ impl Summary {
             tokenizer: run.start.tokenizer.to_string(),
             requests: requests.len(),
             system_tps: tokens.and_then(|tokens| share(tokens as f64, seconds(window))),
+            wasted_tokens,
             emitted_tokens: sample.emitted_tokens,
             emitted_tps: share(sample.emitted_tokens as f64, seconds(window)),
             success_rate: share(completed as f64, (ended - cancelled) as f64),
@@ -186,6 +192,16 @@ impl Summary {
         let mut sources = self.output_tokens.keys();
         sources.next().copied().filter(|_| sources.next().is_none())
     }
+}
+
+/// The output tokens of these records, by source.
+fn by_source<'a>(records: impl Iterator<Item = &'a RequestRecord>) -> BTreeMap<&'static str, u64> {
+    let mut sums = BTreeMap::new();
+    for (tokens, source) in records.filter_map(|record| record.generated.as_ref()?.output_tokens) {
+        let sum: &mut u64 = sums.entry(source.as_str()).or_default();
+        *sum = sum.saturating_add(tokens);
+    }
+    sums
 }
 
 /// The tokens, where they are all of one source: none at all are zero of any.
