@@ -4,6 +4,8 @@
 //! - `gate/uncontended`, `gate/two threads`: a slot is taken and given back,
 //!   which is two transitions. The figure is the time of both; with two threads,
 //!   how long each thread takes for both while the other does the same.
+//! - `gate/reading …`: a reading while so many slots are held, each with an
+//!   account. The gate is locked for as long.
 //! - `frame/…`: one event of 323 bytes a frame, as engines send them, without a
 //!   tokenizer. `ready`: it is there when asked for. `pending`: it is asked for
 //!   in vain once, as over a network; the upstream's own part in it is
@@ -24,6 +26,7 @@ use tower::{Layer, Service, service_fn};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
 use tower_tps::gate::Gate;
+use tower_tps::layer::ResponseBody;
 
 /// A chunk as OpenAI sends it, 323 bytes.
 fn event(text: &str) -> Bytes {
@@ -71,6 +74,16 @@ fn next(body: &mut (impl Body<Data = Bytes, Error = Infallible> + Unpin)) {
     while black_box(Pin::new(&mut *body).poll_frame(&mut cx)).is_pending() {}
 }
 
+/// The body of a response that has come through the pool.
+fn body(pool: &Pool, pends: bool) -> ResponseBody<Endless> {
+    let upstream = move |_: Request<()>| std::future::ready(Ok::<_, Infallible>(response(pends)));
+    let mut call = std::pin::pin!(pool.layer().layer(service_fn(upstream)).call(Request::new(())));
+    match Future::poll(call.as_mut(), &mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(Ok(response)) => response.into_body(),
+        Poll::Ready(Err(_)) | Poll::Pending => unreachable!("a slot is free, and the upstream is ready"),
+    }
+}
+
 fn frame(c: &mut Criterion) {
     let mut group = c.benchmark_group("frame");
     for (name, pends) in [("ready", false), ("pending", true)] {
@@ -80,12 +93,7 @@ fn frame(c: &mut Criterion) {
         });
         group.bench_function(name, |b| {
             let pool = Pool::builder("bench").build().expect("a valid cap");
-            let service =
-                service_fn(move |_: Request<()>| std::future::ready(Ok::<_, Infallible>(response(pends))));
-            let mut call = std::pin::pin!(pool.layer().layer(service).call(Request::new(())));
-            let mut cx = Context::from_waker(Waker::noop());
-            let Poll::Ready(Ok(response)) = Future::poll(call.as_mut(), &mut cx) else { return };
-            let mut body = response.into_body();
+            let mut body = body(&pool, pends);
             b.iter(|| next(&mut body));
         });
     }
@@ -120,6 +128,12 @@ fn gate(c: &mut Criterion<WallTime>) {
             one.max(other)
         });
     });
+    for held in [1_000, 10_000] {
+        let pool = Pool::builder("bench").cap(held).build().expect("a valid cap");
+        let bodies: Vec<_> = (0..held).map(|_| body(&pool, false)).collect();
+        group.bench_function(format!("reading of {held} slots"), |b| b.iter(|| pool.reading()));
+        drop(bodies);
+    }
     group.finish();
 }
 

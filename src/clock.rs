@@ -31,8 +31,9 @@ impl Instant {
     #[must_use]
     pub fn now() -> Self {
         let elapsed = tokio::time::Instant::now().saturating_duration_since(*ORIGIN);
-        // 584 years fit.
-        let nanos = elapsed.as_secs() * NANOS_A_SECOND + u64::from(elapsed.subsec_nanos());
+        // 584 years fit; where a paused clock has been moved further, it stands still.
+        let seconds = elapsed.as_secs().saturating_mul(NANOS_A_SECOND);
+        let nanos = seconds.saturating_add(elapsed.subsec_nanos().into());
         Self(NonZeroU64::new(nanos).unwrap_or(NonZeroU64::MIN))
     }
 

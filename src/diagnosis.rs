@@ -27,11 +27,14 @@ pub enum Loss {
     /// Slots waited for the first token: the upstream's queue and its prefill,
     /// less what was spent on connecting and on what came to nothing.
     UpstreamWait,
+    /// Slots waited on streams that were silent after a token, or that did not end
+    /// after the last.
+    UpstreamSilence,
     /// Callers did not ask for the next frame.
     DownstreamStall,
     /// Slots worked for requests that failed, were cut off or were given up.
     FailedWork,
-    /// Slots worked for attempts that were followed by another.
+    /// Slots worked for attempts that were given up for another.
     Retries,
     /// For most of the time work waited at the cap, and for most of theirs the
     /// slots generated: the model is slow. It costs no tokens.
@@ -46,7 +49,8 @@ pub struct Finding {
     pub loss: Loss,
     /// How much; never zero.
     pub slot_time: Duration,
-    /// Of the slot-time that there was, in 0..=1 as long as the cap holds.
+    /// Of the slot-time that there was: above 1 only over a lowered cap, or where
+    /// much was decided in the window that passed before it.
     pub share: f64,
     /// Output tokens that the same slot-time brought elsewhere: `slot_time` ×
     /// output tokens of completed requests for each busy slot-second. Absent
@@ -58,8 +62,10 @@ pub struct Finding {
 ///
 /// Losses that can be mended on this side come first, the largest before the
 /// others; then what the upstream does; then losses below 1 % of the slot-time.
-/// They are disjoint but for rounding, save that connecting may have been done
-/// while no slot waited for it.
+///
+/// They are disjoint, but for this: a connection may have been made for a request
+/// that then failed, or while no slot waited for it. What came to nothing is known
+/// at its end, and counted in the window of that, as far as it can lie in there.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Diagnosis {
@@ -81,6 +87,7 @@ impl Loss {
             Self::Orchestration => "orchestration",
             Self::ConnectionChurn => "connection_churn",
             Self::UpstreamWait => "upstream_wait",
+            Self::UpstreamSilence => "upstream_silence",
             Self::DownstreamStall => "downstream_stall",
             Self::FailedWork => "failed_work",
             Self::Retries => "retries",
@@ -107,6 +114,9 @@ impl Loss {
             Self::UpstreamWait => {
                 "Slots waited for the first token: look at the upstream's own queue, at the length of prompts, and at prefix caching."
             }
+            Self::UpstreamSilence => {
+                "Streams were silent after a token or did not end after the last: look at the longest silence, and set a timeout."
+            }
             Self::DownstreamStall => {
                 "Callers did not read what was there: look at slow clients, and at buffers and work on the way to them."
             }
@@ -124,7 +134,7 @@ impl Loss {
 
     /// Whether it is the upstream's own work.
     fn is_upstream(self) -> bool {
-        matches!(self, Self::UpstreamWait | Self::Generation)
+        matches!(self, Self::UpstreamWait | Self::UpstreamSilence | Self::Generation)
     }
 }
 
@@ -135,22 +145,25 @@ impl Diagnosis {
     #[must_use]
     pub fn of(earlier: &Sample, later: &Sample) -> Self {
         let totals = later.reading.since(&earlier.reading);
+        let (window, busy) = (totals.window_time(), totals.busy_slot_time());
         let phase = |phase| totals.slot_time_of(phase);
         let lost = |cause| totals.lost_slot_time_of(cause);
-        let difference = |of: fn(&Sample) -> Duration| of(later).saturating_sub(of(earlier));
-        let connecting = difference(|sample| sample.connect_time);
-        let failed = difference(|sample| sample.failed_slot_time);
-        let retried = difference(|sample| sample.abandoned_slot_time);
-        let in_vain = difference(|sample| sample.failed_wait_time) + retried + connecting;
+        let silent_then = earlier.reading.totals.unattributed_slot_time();
+        let silent_now = later.reading.totals.unattributed_slot_time().saturating_sub(silent_then);
+
+        let vain = InVain::of(earlier, later, window);
+        let connecting = later.connect_time.saturating_sub(earlier.connect_time);
+        let connecting = connecting.min(phase(SlotPhase::Dispatch));
         let waited = phase(SlotPhase::Dispatch) + phase(SlotPhase::Prefill);
+        let waited = waited.saturating_sub(vain.waited + vain.abandoned + connecting);
+        let generated = phase(SlotPhase::Generate).saturating_sub(vain.generated);
+        let silent = phase(SlotPhase::Drain).saturating_sub(vain.drained) + silent_now;
         let saturated = totals.backlog_time().saturating_sub(totals.gap_time());
-        let generated = phase(SlotPhase::Generate);
-        let limits = 2 * saturated > totals.window_time() && 2 * generated > totals.busy_slot_time();
+        let limits = 2 * saturated > window && 2 * generated > busy;
 
         let there_was = totals.cap_slot_time().as_secs_f64();
-        let busy = totals.busy_slot_time().as_secs_f64();
         let tokens = later.output_tokens.saturating_sub(earlier.output_tokens);
-        let rate = (tokens > 0 && busy > 0.0).then(|| tokens as f64 / busy);
+        let rate = (tokens > 0 && !busy.is_zero()).then(|| tokens as f64 / busy.as_secs_f64());
         let finding = |(loss, slot_time): (Loss, Duration)| Finding {
             loss,
             slot_time,
@@ -162,18 +175,57 @@ impl Diagnosis {
             (Loss::Backoff, lost(GapCause::Backoff) + phase(SlotPhase::Backoff)),
             (Loss::Orchestration, lost(GapCause::Orchestration)),
             (Loss::ConnectionChurn, connecting),
-            (Loss::UpstreamWait, waited.saturating_sub(in_vain)),
+            (Loss::UpstreamWait, waited),
+            (Loss::UpstreamSilence, silent),
             (Loss::DownstreamStall, phase(SlotPhase::Stall)),
-            (Loss::FailedWork, failed),
-            (Loss::Retries, retried),
+            (Loss::FailedWork, vain.failed),
+            (Loss::Retries, vain.abandoned),
             (Loss::Generation, if limits { generated } else { Duration::ZERO }),
         ]
         .into_iter()
-        .filter(|(_, slot_time)| !slot_time.is_zero())
+        // An empty window has room for nothing, whatever was told within it.
+        .filter(|(_, slot_time)| !slot_time.is_zero() && there_was > 0.0)
         .map(finding)
         .collect();
         findings.sort_by(|a, b| a.rank().cmp(&b.rank()).then(b.slot_time.cmp(&a.slot_time)));
-        Self { window_time: totals.window_time(), findings }
+        Self { window_time: window, findings }
+    }
+}
+
+/// What slots worked for that came to nothing, as far as it can lie in a window.
+struct InVain {
+    failed: Duration,
+    /// The parts of it before, between and after the tokens.
+    waited: Duration,
+    generated: Duration,
+    drained: Duration,
+    abandoned: Duration,
+}
+
+impl InVain {
+    fn of(earlier: &Sample, later: &Sample, window: Duration) -> Self {
+        // No request takes more of a window than all of it.
+        let most = |later: u64, earlier: u64| {
+            window.saturating_mul(u32::try_from(later.saturating_sub(earlier)).unwrap_or(u32::MAX))
+        };
+        let phases = later.failed_phases.minus(&earlier.failed_phases);
+        let told = phases.total();
+        let failed = told.min(most(later.failed_requests, earlier.failed_requests));
+        let part = |phase| {
+            if told.is_zero() {
+                told
+            } else {
+                phases.of(phase).mul_f64(failed.as_secs_f64() / told.as_secs_f64())
+            }
+        };
+        let abandoned = later.abandoned_slot_time.saturating_sub(earlier.abandoned_slot_time);
+        Self {
+            failed,
+            waited: part(SlotPhase::Dispatch) + part(SlotPhase::Prefill),
+            generated: part(SlotPhase::Generate),
+            drained: part(SlotPhase::Drain),
+            abandoned: abandoned.min(most(later.abandoned_attempts, earlier.abandoned_attempts)),
+        }
     }
 }
 

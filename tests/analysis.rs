@@ -2,6 +2,7 @@
 #![cfg(feature = "analysis")]
 
 use std::convert::Infallible;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +15,7 @@ use tower::{Layer, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::analysis::{Recording, Rule, Run, Summary, Verdict};
 use tower_tps::layer::Retries;
+use tower_tps::record::RequestRecord;
 use tower_tps::tokens::TokenSource;
 
 const TOKEN: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
@@ -44,7 +46,9 @@ fn run(plan: Plan) -> Run {
         let upstream = service_fn(move |request: Request<u64>| async move {
             let is = |every: u64| every > 0 && request.body() % every == 0;
             if is(plan.retries) {
-                request.extensions().get::<Retries>().unwrap().failed("status_429");
+                let retries = request.extensions().get::<Retries>().unwrap();
+                retries.failed("status_429");
+                retries.resumed();
             }
             let status = if is(plan.fails) { 500 } else { 200 };
             let frames = [TOKEN; 5].into_iter().chain([DONE]).map(|text| Bytes::from_static(text.as_bytes()));
@@ -173,17 +177,54 @@ fn mixed_sources_are_not_judged() {
     }
 }
 
+/// A record like this one, of another attempt so long after its end.
+fn attempt(record: &RequestRecord, number: u32, after: Duration) -> Arc<RequestRecord> {
+    let mut next = record.clone();
+    let begins = record.timeline.released_at.unwrap().after(after).unwrap();
+    let ends = begins.after(record.timeline.t_total().unwrap()).unwrap();
+    next.attempt = number;
+    next.timeline.queued_at = begins;
+    next.timeline.released_at = Some(ends);
+    next.into()
+}
+
 /// Attempts that were made outside the meter are one request, which ended as
-/// its last attempt did.
+/// its last attempt did, in whatever order they are told.
 #[test]
 fn attempts_are_joined() {
     let mut run = run(Plan { requests: 40, ..FULL });
     let first = run.records[0].as_ref().clone();
-    let mut later = first.clone();
-    later.attempt = 3;
-    let mut second = first;
-    second.attempt = 2;
-    run.records.extend([later.into(), second.into()]);
+    let second = attempt(&first, 2, Duration::from_secs(1));
+    let third = attempt(&second, 3, Duration::ZERO);
+    run.records.extend([third, second]);
     let summary = Summary::of(&run).unwrap();
     assert_eq!((summary.requests, summary.retries), (40, 2));
+}
+
+/// An id that many requests share joins only what can follow on each other, and
+/// an attempt whose others went by other ids is one retry.
+#[test]
+fn only_what_follows_is_joined() {
+    let mut run = run(Plan { requests: 40, ..FULL });
+    let mut records: Vec<_> = run.records.iter().map(|record| record.as_ref().clone()).collect();
+    records.iter_mut().for_each(|record| record.request_id = "the same".into());
+    let again = attempt(&records[39], 2, Duration::from_secs(1));
+    let mut alone = attempt(&records[39], 3, Duration::from_secs(9)).as_ref().clone();
+    alone.request_id = "another".into();
+    run.records = records.into_iter().map(Arc::new).chain([again, alone.into()]).collect();
+    let summary = Summary::of(&run).unwrap();
+    assert_eq!((summary.requests, summary.retries), (41, 2));
+    assert_eq!(summary.outcomes["completed"], 41);
+}
+
+/// A retry that was decided on and never went out is none.
+#[test]
+fn a_retry_that_never_went_out() {
+    let mut run = run(Plan { requests: 40, retries: 4, ..FULL });
+    assert_eq!(Summary::of(&run).unwrap().retries, 10);
+    for record in &mut run.records {
+        let record = Arc::make_mut(record);
+        record.retries.iter_mut().for_each(|retry| retry.resumed_at = None);
+    }
+    assert_eq!(Summary::of(&run).unwrap().retries, 0);
 }

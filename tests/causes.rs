@@ -81,7 +81,7 @@ fn ledger(sample: &Sample) -> Ledger {
     let others = [
         ("unattributed", totals.unattributed_slot_time()),
         ("connecting", sample.connect_time),
-        ("failed", sample.failed_slot_time),
+        ("failed", sample.failed_slot_time()),
         ("abandoned", sample.abandoned_slot_time),
     ];
     let all = gap.into_iter().chain(phases).chain(others);
@@ -305,6 +305,85 @@ async fn failed_work() {
     let drain = 5_000 - PREFILL as i64 - 90;
     assert_eq!(changed, [("drain", drain), ("failed", 5_000), ("generate", -100)]);
     assert_eq!(first, Some(Loss::FailedWork));
+}
+
+/// An upstream that cannot be connected to, while another request waits for its
+/// headers: the time is that of failed work, once, and the other's wait is there.
+#[tokio::test(start_paused = true)]
+async fn an_outage() {
+    let pool = Pool::builder("test").cap(2).build().unwrap();
+    let connector = pool.connector().layer(service_fn(|()| async {
+        sleep(millis(1_000)).await;
+        Err::<(), _>(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
+    }));
+    let down = pool.layer().layer(service_fn(move |_: Request<Full<Bytes>>| {
+        let connector = connector.clone();
+        async move { connector.oneshot(()).await.map(|()| Response::new(Full::<Bytes>::default())) }
+    }));
+    let engine = Engine::builder().prefill_per_token(Duration::ZERO).service();
+    let slow = prompt(1, 1, &[("x-sim-headers-delay", "10000")]);
+    let waits = tokio::spawn(pool.layer().layer(engine).oneshot(slow));
+    for _ in 0..10 {
+        assert!(down.clone().oneshot(prompt(2, 1, &[])).await.is_err());
+    }
+    let losses = pool.diagnose(Duration::MAX).findings;
+    let losses: Vec<_> = losses.iter().map(|finding| (finding.loss, finding.slot_time)).collect();
+    assert_eq!(losses, [(Loss::FailedWork, millis(10_000)), (Loss::UpstreamWait, millis(10_000))]);
+    waits.await.unwrap().unwrap();
+}
+
+/// A stream that hangs after a token, and one that does not end after its last.
+#[tokio::test(start_paused = true)]
+async fn a_silent_stream() {
+    let engine = || Engine::builder().slots(1).prefill_per_token(Duration::ZERO).service();
+    let pool = Pool::builder("test").cap(1).build().unwrap();
+    let hangs = prompt(1, 1, &[("x-sim-fault", "stall")]);
+    let body = pool.layer().layer(engine()).oneshot(hangs).await.unwrap().into_body();
+    let reads = tokio::spawn(read(body));
+    sleep(millis(60_000)).await;
+    let first = pool.diagnose(Duration::MAX).findings[0];
+    assert_eq!((first.loss, first.slot_time), (Loss::UpstreamSilence, millis(60_000 - 90)));
+    reads.abort();
+
+    let pool = Pool::builder("test").cap(1).build().unwrap();
+    let late = service_fn(|_: Request<Full<Bytes>>| async {
+        let frames = futures_util::stream::unfold(0, |step| async move {
+            const TOKEN: &[u8] = b"data: {\"object\":\"chat.completion.chunk\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"a\"}}]}\n\n";
+            let (delay, text) = [(1_000, TOKEN), (9_000, b"data: [DONE]\n\n")].get(step).copied()?;
+            sleep(millis(delay)).await;
+            Some((Ok::<_, Infallible>(http_body::Frame::data(Bytes::from_static(text))), step + 1))
+        });
+        let body = Box::pin(http_body_util::StreamBody::new(frames));
+        Ok::<_, Infallible>(
+            Response::builder().header("content-type", "text/event-stream").body(body).unwrap(),
+        )
+    });
+    for _ in 0..5 {
+        read(pool.layer().layer(late).oneshot(prompt(1, 1, &[])).await.unwrap().into_body()).await;
+    }
+    let first = pool.diagnose(Duration::MAX).findings[0];
+    assert_eq!((first.loss, first.slot_time), (Loss::UpstreamSilence, millis(45_000)));
+}
+
+/// What came to nothing is told at its end; no window has more of it than there
+/// was of the window, and the other slots' time stays theirs.
+#[tokio::test(start_paused = true)]
+async fn a_window_within_long_requests() {
+    let engine = Engine::builder().slots(4).service();
+    let pool = Pool::builder("test").cap(4).build().unwrap();
+    let calls = [1, 2, 3, 4].map(|user| {
+        let late = prompt(user, 1, &[("x-sim-headers-delay", "9999999")]);
+        tokio::spawn(pool.layer().layer(engine.clone()).oneshot(late))
+    });
+    sleep(millis(600_000)).await;
+    let [fails, waits @ ..] = calls;
+    fails.abort();
+    assert!(fails.await.unwrap_err().is_cancelled());
+    let diagnosis = pool.diagnose(millis(60_000));
+    assert_eq!(diagnosis.window_time, millis(60_000));
+    let losses: Vec<_> = diagnosis.findings.iter().map(|finding| (finding.loss, finding.slot_time)).collect();
+    assert_eq!(losses, [(Loss::FailedWork, millis(60_000)), (Loss::UpstreamWait, millis(180_000))]);
+    waits.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 /// The tokens that a loss cost are those that the same slot-time brought, and a

@@ -232,5 +232,6 @@ async fn failed_work() {
         assert!(tokio::time::timeout(Duration::from_millis(300), silent).await.is_err());
         injected.add(began_at);
     };
-    agrees("failed work", fail, |sample| sample.failed_slot_time, |sample| sample.abandoned_slot_time).await;
+    agrees("failed work", fail, |sample| sample.failed_slot_time(), |sample| sample.abandoned_slot_time)
+        .await;
 }

@@ -128,7 +128,8 @@ async fn the_connect_time_is_exact() {
     assert_eq!((made, failed), (Ok("connection"), Err("refused")));
     let sample = pool.sample();
     assert_eq!(counts(&sample), (0, 1, 1));
-    assert_eq!(sample.connect_time, Duration::from_millis(47));
+    let times = (sample.connect_time, sample.connect_failed_time);
+    assert_eq!(times, (Duration::from_millis(40), Duration::from_millis(7)));
 }
 
 /// A connector that must be asked for readiness before each call, and forgets it when cloned.
@@ -239,7 +240,8 @@ fn metrics_and_log() {
     }
     let log = std::fs::read_to_string(&path).unwrap();
     let end = log.lines().last().unwrap();
-    assert!(end.contains("\"connect_time\":1.235000000"), "{end}");
+    assert!(end.contains("\"connect_time\":1.234000000"), "{end}");
+    assert!(end.contains("\"connect_failed_time\":0.001000000"), "{end}");
     let end: Value = serde_json::from_str(end).unwrap();
     assert_eq!(
         (&end["connections"], &end["connects_failed"], &end["dispatched"]),

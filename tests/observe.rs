@@ -3,6 +3,8 @@
 
 use std::convert::Infallible;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
@@ -324,6 +326,7 @@ fn the_metrics_of_the_contract() {
         ("tps_requests_total", "counter"),
         ("tps_output_tokens_total", "counter"),
         ("tps_emitted_tokens_total", "counter"),
+        ("tps_dispatched_total", "counter"),
         ("tps_log_dropped_records_total", "counter"),
     ] {
         assert!(text.contains(&format!("# TYPE {name} {kind}\n")), "{name} {kind} in\n{text}");
@@ -413,7 +416,11 @@ fn retries_on_both_sides_are_told() {
         run(async {
             let pool = Pool::builder("p").observer(RunLog::create(&path).unwrap()).build().unwrap();
             let upstream = service_fn(|request: Request<()>| {
-                request.extensions().get::<Retries>().unwrap().failed("connect");
+                let retries = request.extensions().get::<Retries>().unwrap();
+                retries.failed("connect");
+                retries.resumed();
+                // What is given up in its wait is no retry.
+                retries.failed("timeout");
                 std::future::ready(Ok::<_, Infallible>(Response::new(Full::new(Bytes::new()))))
             });
             let mut request = Request::new(());
@@ -430,8 +437,44 @@ fn retries_on_both_sides_are_told() {
         let series = format!("tps_retries_total{{pool=\"p\",cause=\"{cause}\"}} {count}\n");
         assert!(text.contains(&series), "{series} in\n{text}");
     }
+    assert!(!text.contains("cause=\"timeout\""), "{text}");
     let requests = lines(&path).into_iter().filter(|line| line["type"] == "request");
     let seen: Vec<_> =
         requests.map(|line| (line["attempt"].clone(), line.get("attempt_cause").cloned())).collect();
     assert_eq!(seen, [(1.into(), None), (2.into(), Some("status_429".into()))]);
+}
+
+/// Counts samples.
+#[derive(Debug)]
+struct Samples(Arc<AtomicUsize>);
+
+impl Observer for Samples {
+    fn sample(&self, _: &Sample) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// Where the runtime that takes the samples ends before the pool, the next one
+/// that sends a request through it goes on with them.
+#[test]
+fn samples_outlive_their_runtime() {
+    let count = Arc::new(AtomicUsize::new(0));
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().start_paused(true).build().unwrap()
+    };
+    let pool = runtime().block_on(async {
+        let pool = Pool::builder("p").observer(Samples(count.clone())).build().unwrap();
+        sleep(Duration::from_millis(2_500)).await;
+        pool
+    });
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+    runtime().block_on(async {
+        let upstream = service_fn(|_: Request<()>| {
+            std::future::ready(Ok::<_, Infallible>(Response::new(Full::<Bytes>::default())))
+        });
+        pool.layer().layer(upstream).oneshot(Request::new(())).await.unwrap();
+        sleep(Duration::from_millis(2_500)).await;
+    });
+    assert_eq!(count.load(Ordering::SeqCst), 6);
 }

@@ -15,6 +15,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 use tokio_test::assert_pending;
 use tokio_test::task::spawn;
@@ -23,8 +24,8 @@ use tower::retry::budget::TpsBudget;
 use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
-use tower_tps::gate::GapCause;
-use tower_tps::layer::ErrorType;
+use tower_tps::gate::{GapCause, SlotPhase};
+use tower_tps::layer::{ErrorType, Retries};
 use tower_tps::outcome::{Outcome, Phase};
 use tower_tps::record::RequestRecord;
 use tower_tps::retry::{Failure, LlmPolicy};
@@ -429,4 +430,147 @@ async fn errors_have_causes() {
     assert_eq!(io::Error::from(ErrorKind::TimedOut).cause(), "timeout");
     assert_eq!(io::Error::other(io::Error::from(ErrorKind::NotConnected)).cause(), "connect");
     assert_eq!(boxed("something else".into()), "error");
+}
+
+/// A global cap around a cap for each model, with the retrying innermost: both
+/// slots were held in back-off, both records say so, and neither pool takes the
+/// request for one that waits beside a free slot.
+#[tokio::test(start_paused = true)]
+async fn nested_meters_both_know() {
+    for innermost_is_outer in [false, true] {
+        let ((outer, outer_records), (inner, inner_records)) = (metered(), metered());
+        let upstream = Upstream::new([refusal(&[("retry-after", "30")]), stream()]);
+        let retries = if innermost_is_outer { &outer } else { &inner };
+        let service = retries.retry(LlmPolicy::new()).layer(upstream);
+        let service = outer.layer().layer(inner.layer().layer(service));
+        let response = service.oneshot(Request::new(())).await.unwrap();
+        response.into_body().collect().await.unwrap();
+        for (pool, records) in [(&outer, &outer_records), (&inner, &inner_records)] {
+            let records = records.0.lock().unwrap();
+            assert_eq!((records.len(), records[0].retries.len()), (1, 1));
+            let backoff = pool.reading().totals.slot_time_of(SlotPhase::Backoff);
+            assert_eq!(backoff, Duration::from_secs(30));
+            assert_eq!(pool.sample().dispatched, 2);
+        }
+        assert_eq!(inner.reading().totals.backlog_time(), Duration::ZERO);
+        assert_eq!(outer.reading().totals.backlog_time(), Duration::ZERO);
+    }
+}
+
+/// A gateway that retries, before a client that retries on its own: the client's
+/// pool counts its own attempts from 1, by its own causes.
+#[tokio::test(start_paused = true)]
+async fn each_pool_counts_its_own_attempts() {
+    let ((gateway, gateways), (client, clients)) = (metered(), metered());
+    let upstream = Upstream::new([status(500), status(400), status(503), stream()]);
+    let no_wait = LlmPolicy::new().backoff(Duration::ZERO, Duration::ZERO);
+    let service = client.retry(no_wait).layer(client.layer().layer(upstream));
+    // What the client's last attempt was refused with, the gateway tries again.
+    let again = PassOn(1);
+    let service = gateway.retry(again).layer(gateway.layer().layer(service));
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    let attempts = |records: &Records| -> Vec<_> {
+        let records = records.0.lock().unwrap();
+        records.iter().map(|record| (record.attempt, record.attempt_cause)).collect()
+    };
+    assert_eq!(attempts(&gateways), [(1, None), (2, Some("status_4xx"))]);
+    let own = [(1, None), (2, Some("status_5xx"))];
+    assert_eq!(attempts(&clients), [own, own].concat());
+}
+
+/// Tries whatever fails again, so often.
+#[derive(Clone)]
+struct PassOn(u32);
+
+impl<R, E> Policy<Request<()>, Response<R>, E> for PassOn {
+    type Future = Ready<()>;
+
+    fn retry(&mut self, _: &mut Request<()>, result: &mut Result<Response<R>, E>) -> Option<Ready<()>> {
+        let failed = result.as_ref().is_ok_and(|response| !response.status().is_success());
+        (failed && std::mem::replace(&mut self.0, 0) > 0).then(|| ready(()))
+    }
+
+    fn clone_request(&mut self, request: &Request<()>) -> Option<Request<()>> {
+        Some(request.clone())
+    }
+}
+
+/// A service between retry and meter that sends one attempt twice: what its slots
+/// did is told once, as failed or as abandoned, and never as less than nothing.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_of_two_flights() {
+    let (pool, _records) = metered();
+    let refused = || Err(ErrorKind::ConnectionRefused.into());
+    let upstream = Upstream::new([refused(), refused(), stream()]);
+    let metered = pool.layer().layer(upstream);
+    let twice = service_fn(move |request: Request<()>| {
+        let metered = metered.clone();
+        async move {
+            match metered.clone().oneshot(request.clone()).await {
+                Err(_) => metered.oneshot(request).await,
+                answer => answer,
+            }
+        }
+    });
+    let service = pool.retry(LlmPolicy::new().backoff(Duration::ZERO, Duration::ZERO)).layer(twice);
+    let response = service.oneshot(Request::new(())).await.unwrap();
+    response.into_body().collect().await.unwrap();
+    let sample = pool.sample();
+    assert_eq!((sample.failed_slot_time(), sample.abandoned_slot_time), (Duration::ZERO, 2 * TAKES));
+}
+
+/// A kept connection that the server closes as it takes the next request on it,
+/// over real TCP: that is a connection that broke, and it is tried again.
+#[tokio::test]
+async fn a_kept_connection_that_is_closed() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        // Two requests on each connection, and only the first is answered.
+        for _ in 0..2 {
+            let (mut client, _) = listener.accept().await.unwrap();
+            let mut request = [0; 4_096];
+            assert!(client.read(&mut request).await.unwrap() > 0);
+            client.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok").await.unwrap();
+            let _ = client.read(&mut request).await;
+        }
+    });
+    let client: Client<_, Full<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let (pool, records) = metered();
+    let service = pool.retry(LlmPolicy::new().backoff(Duration::ZERO, Duration::ZERO));
+    let service = service.layer(pool.layer().layer(client));
+    for _ in 0..2 {
+        let request = Request::post(&url).body(Full::from("x")).unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.into_body().collect().await.unwrap().to_bytes(), "ok");
+    }
+    let causes: Vec<_> = records.0.lock().unwrap().iter().map(|record| record.attempt_cause).collect();
+    // hyper sees it before it sends, or after.
+    assert!(causes == [None, None, Some("connect")] || causes == [None, None], "{causes:?}");
+    drop(service);
+    server.await.unwrap();
+}
+
+/// What is kept of a request keeps its pool from nothing.
+#[tokio::test]
+async fn a_kept_request_keeps_no_pool() {
+    #[derive(Debug)]
+    struct End(Arc<Mutex<bool>>);
+    impl tower_tps::observe::Observer for End {
+        fn end(&self, _: &tower_tps::observe::Sample) {
+            *self.0.lock().unwrap() = true;
+        }
+    }
+    let (ended, kept) = (Arc::new(Mutex::new(false)), Arc::new(Mutex::new(None)));
+    let pool = Pool::builder("test").observer(End(ended.clone())).build().unwrap();
+    let keeps = kept.clone();
+    let service = pool.layer().layer(service_fn(move |request: Request<()>| {
+        *keeps.lock().unwrap() = request.extensions().get::<Retries>().cloned();
+        ready(Ok::<_, io::Error>(Response::new(Full::<Bytes>::default())))
+    }));
+    service.oneshot(Request::new(())).await.unwrap();
+    assert!(kept.lock().unwrap().is_some());
+    drop(pool);
+    assert!(*ended.lock().unwrap());
 }

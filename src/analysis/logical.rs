@@ -17,24 +17,32 @@ pub(super) struct Logical<'a> {
 
 /// The requests of these records, in the order of their last attempts' ends.
 pub(super) fn requests(records: &[Arc<RequestRecord>]) -> Vec<Logical<'_>> {
-    // Only what says that it is a later attempt is joined: ids may repeat otherwise.
-    let mut later: BTreeMap<&str, u32> = BTreeMap::new();
-    for record in records.iter().filter(|record| record.attempt > 1) {
-        let last = later.entry(&record.request_id).or_default();
-        *last = record.attempt.max(*last);
+    let mut records: Vec<_> = records.iter().collect();
+    records.sort_by_key(|record| record.timeline.released_at);
+    let mut requests: Vec<Option<Logical<'_>>> = Vec::with_capacity(records.len());
+    // Where each id was last seen, the latest last. Ids may repeat: what is joined
+    // must be the next attempt, and begin after the one before has ended.
+    let mut seen: BTreeMap<&str, Vec<usize>> = BTreeMap::new();
+    for record in records {
+        let made_inside = record.retries.iter().filter(|retry| retry.resumed_at.is_some()).count();
+        let mut retries = made_inside as u64 + u64::from(record.attempt > 1);
+        let with_its_id = seen.entry(&record.request_id).or_default();
+        if record.attempt > 1 {
+            let is_before =
+                |index: &usize| requests[*index].as_ref().is_some_and(|before| precedes(before.last, record));
+            if let Some(at) = with_its_id.iter().rposition(is_before) {
+                let before = requests[with_its_id.remove(at)].take();
+                retries += before.map_or(0, |before| before.retries);
+            }
+        }
+        with_its_id.push(requests.len());
+        requests.push(Some(Logical { last: record, retries }));
     }
-    let is_last = |record: &RequestRecord| {
-        later.get(&*record.request_id).is_none_or(|&attempt| record.attempt == attempt)
-    };
-    let mut inside: BTreeMap<&str, u64> = BTreeMap::new();
-    for record in records.iter().filter(|record| !is_last(record)) {
-        *inside.entry(&record.request_id).or_default() += record.retries.len() as u64;
-    }
-    let last = records.iter().filter(|record| is_last(record));
-    last.map(|record| {
-        let abandoned = inside.get(&*record.request_id).copied().unwrap_or(0);
-        let retries = record.retries.len() as u64 + u64::from(record.attempt.max(1) - 1) + abandoned;
-        Logical { last: record, retries }
-    })
-    .collect()
+    requests.into_iter().flatten().collect()
+}
+
+/// Whether the one can be the attempt before the other.
+fn precedes(before: &RequestRecord, after: &RequestRecord) -> bool {
+    before.attempt.checked_add(1) == Some(after.attempt)
+        && before.timeline.released_at.is_some_and(|released| released <= after.timeline.queued_at)
 }

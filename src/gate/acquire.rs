@@ -53,8 +53,12 @@ enum Place {
 // === impl Acquire ===
 
 impl Acquire {
-    pub(super) fn new(gate: Arc<Inner>) -> Self {
-        let arrival = gate.state.lock().arrive(gate.max_queue);
+    pub(super) fn new(gate: &Arc<Inner>) -> Self {
+        let (arrival, gate) = {
+            // The handle too under the lock, while its line is at hand.
+            let mut state = gate.state.lock();
+            (state.arrive(gate.max_queue), Arc::clone(gate))
+        };
         let (queued_at, place) = match arrival {
             Arrival::Admitted(admission) => {
                 (admission.at, Place::Admitted(Slot::new(gate, admission.at, admission)))

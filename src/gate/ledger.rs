@@ -88,12 +88,12 @@ struct Entries {
     undecided: u64,
     /// Waiting on the upstream since then.
     since_chunk: u64,
-    retries: Option<Box<Retries>>,
+    retries: Option<Box<RetryList>>,
 }
 
 /// In a box, since few requests have any and each stream's memory counts.
 #[derive(Debug, Default)]
-struct Retries(Vec<Retry>);
+struct RetryList(Vec<Retry>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
@@ -156,6 +156,35 @@ impl PhaseTimes {
         SlotPhase::ALL.iter().fold(Duration::ZERO, |sum, phase| sum.saturating_add(self.of(*phase)))
     }
 
+    /// By phase, in nanoseconds and in the order of [`SlotPhase::ALL`].
+    pub(crate) fn from_nanos(nanos: [u64; SlotPhase::ALL.len()]) -> Self {
+        Self(nanos)
+    }
+
+    /// By phase, in nanoseconds and in the order of [`SlotPhase::ALL`].
+    pub(crate) fn nanos(&self) -> [u64; SlotPhase::ALL.len()] {
+        self.0
+    }
+
+    /// Without this much of a phase, or without all of it.
+    pub(crate) fn less(mut self, phase: SlotPhase, time: Duration) -> Self {
+        let left = &mut self.0[phase as usize];
+        *left = left.saturating_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+        self
+    }
+
+    /// Each phase of both added up.
+    pub(crate) fn plus(mut self, other: &Self) -> Self {
+        SlotPhase::ALL.iter().for_each(|phase| self.add(*phase, other.0[*phase as usize]));
+        self
+    }
+
+    /// Each phase less that of an earlier sum.
+    pub(crate) fn minus(mut self, earlier: &Self) -> Self {
+        self.0.iter_mut().zip(earlier.0).for_each(|(later, earlier)| *later = later.saturating_sub(earlier));
+        self
+    }
+
     /// So many nanoseconds of dispatch, and of nothing else.
     pub(super) fn dispatch(nanos: u64) -> Self {
         let mut times = Self::default();
@@ -170,7 +199,7 @@ impl PhaseTimes {
 
     /// Adds this to sums of the same order.
     pub(super) fn add_to(&self, sums: &mut [u128; SlotPhase::ALL.len()]) {
-        for (sum, time) in sums.iter_mut().zip(self.0) {
+        for (sum, time) in sums.iter_mut().zip(self.0).filter(|(_, time)| *time > 0) {
             *sum += u128::from(time);
         }
     }

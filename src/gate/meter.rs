@@ -98,30 +98,29 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Adds an interval, in nanoseconds, in which the counts stood still.
+    /// Adds an interval, in nanoseconds, in which the counts stood still. What
+    /// follows from the rest is left to the reading, since this is done under the
+    /// gate's lock: the window, the slots that there were, and those that idled.
     fn add(&mut self, counts: &Counts, nanos: u64) {
         if nanos == 0 {
             return;
         }
         // Both have 64 bits, so the processor multiplies them at once.
         let slots = |count: u64| u128::from(nanos) * u128::from(count);
-        let (time, free, queued) = (u128::from(nanos), counts.free(), counts.queue_depth());
-        self.window += time;
-        self.cap_slots += slots(counts.cap.into());
         self.busy_slots += slots(counts.in_flight.into());
         if counts.in_flight > counts.cap {
             self.over_slots += slots((counts.in_flight - counts.cap).into());
         }
-        if queued > 0 {
-            self.backlog += time;
+        let queued = counts.queue_depth();
+        if queued == 0 {
+            return;
         }
-        match counts.gap() {
-            Some(cause) => {
-                self.gap[cause as usize] += time;
-                self.gap_slots += slots(free.into());
-                self.lost_slots[cause as usize] += slots(queued.min(free.into()));
-            }
-            None => self.idle_slots += slots(free.into()),
+        self.backlog += u128::from(nanos);
+        if let Some(cause) = counts.gap() {
+            let free = counts.free().into();
+            self.gap[cause as usize] += u128::from(nanos);
+            self.gap_slots += slots(free);
+            self.lost_slots[cause as usize] += slots(queued.min(free));
         }
     }
 
@@ -328,6 +327,11 @@ impl Reading {
 pub struct GapMeter {
     counts: Counts,
     at: Instant,
+    started_at: Instant,
+    /// Since when the cap has stood.
+    cap_since: Instant,
+    /// Without what is left to the reading; of the slots that there were, those
+    /// until `cap_since`.
     totals: Totals,
 }
 
@@ -335,7 +339,7 @@ impl GapMeter {
     /// A meter that starts at `at` with these counts.
     #[must_use]
     pub fn new(counts: Counts, at: Instant) -> Self {
-        Self { counts, at, totals: Totals::default() }
+        Self { counts, at, started_at: at, cap_since: at, totals: Totals::default() }
     }
 
     /// The counts as they stand.
@@ -351,15 +355,32 @@ impl GapMeter {
     pub fn update(&mut self, at: Instant, change: impl FnOnce(&mut Counts)) {
         self.totals.add(&self.counts, at.nanos_since(self.at));
         self.at = self.at.max(at);
+        let cap = self.counts.cap;
         change(&mut self.counts);
+        if self.counts.cap != cap {
+            self.totals.cap_slots += self.slots_since(cap);
+            self.cap_since = self.at;
+        }
     }
 
     /// The integrals up to `at`, the running interval included.
     #[must_use]
     pub fn reading(&self, at: Instant) -> Reading {
-        let mut totals = self.totals;
-        totals.add(&self.counts, at.nanos_since(self.at));
-        Reading { at: self.at.max(at), counts: self.counts, totals, ages: Ages::default() }
+        let mut now = self.clone();
+        now.update(at, |_| {});
+        let Self { counts, at, mut totals, .. } = now;
+        totals.window = at.nanos_since(self.started_at).into();
+        totals.cap_slots += now.slots_since(counts.cap);
+        // A slot is held, free while work waits, or free while none does; and
+        // some may be held above the cap.
+        let there_were = totals.cap_slots + totals.over_slots;
+        totals.idle_slots = there_were.saturating_sub(totals.busy_slots + totals.gap_slots);
+        Reading { at, counts, totals, ages: Ages::default() }
+    }
+
+    /// The slot-nanoseconds of this cap, from when it was set until the last event.
+    fn slots_since(&self, cap: u32) -> u128 {
+        u128::from(self.at.nanos_since(self.cap_since)) * u128::from(cap)
     }
 
     /// Enters what a slot did that has been given back.

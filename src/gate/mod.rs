@@ -12,7 +12,7 @@
 //! not run shows as a gap. It is in flight until its [`Slot`] is released or
 //! dropped.
 //!
-//! There is one account, under one lock. A semaphore beside it would be a
+//! There is one set of books, under one lock. A semaphore beside it would be a
 //! second one: between the counts and its permits there is always a moment in
 //! which they differ, and in it an arrival is refused although a slot is free,
 //! or overtakes one who was there before.
@@ -29,6 +29,8 @@ mod state;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use crossbeam_utils::CachePadded;
 
 pub use self::acquire::{Acquire, Refusal, Refused};
 pub use self::backlog::{Backlog, Backoff, Items};
@@ -91,7 +93,9 @@ pub struct Arrivals {
 #[derive(Debug)]
 struct Inner {
     started_at: Instant,
-    state: Mutex<State>,
+    /// On cache lines of its own: who clones or drops a handle does not take them
+    /// from who holds the lock.
+    state: CachePadded<Mutex<State>>,
     max_queue: Option<u64>,
     queue_timeout: Option<Duration>,
     listener: Listener,
@@ -130,7 +134,7 @@ impl Gate {
     /// Dropping the future leaves the queue at once; a slot that was on its
     /// way goes to the next in line.
     pub fn acquire(&self) -> Acquire {
-        Acquire::new(Arc::clone(&self.inner))
+        Acquire::new(&self.inner)
     }
 
     /// Changes the number of slots. Above a lowered cap nothing new is
@@ -242,7 +246,7 @@ impl Builder {
         let started_at = Instant::now();
         let inner = Inner {
             started_at,
-            state: Mutex::new(State::new(self.cap, started_at)),
+            state: CachePadded::new(Mutex::new(State::new(self.cap, started_at))),
             max_queue: self.max_queue,
             queue_timeout: self.queue_timeout,
             listener: self.listener,

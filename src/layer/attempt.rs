@@ -2,16 +2,16 @@
 //! outside the meter.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::Request;
 
-use super::held::Held;
+use super::fate::Fate;
 use super::retries::Attempt;
+use crate::gate::PhaseTimes;
 use crate::pool::Pool;
 
-/// The request's id where it has no `x-request-id` header. Whoever retries puts
-/// the same one in the extensions of all attempts, whose records are joined by
+/// The request's id where it has no `x-request-id` header, and that of a later
+/// [`Attempt`] in any case. Whoever retries puts the same one in the extensions of all attempts, whose records are joined by
 /// it. With neither, each request is given an id of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub Arc<str>);
@@ -27,15 +27,17 @@ pub struct AttemptCause(pub &'static str);
 #[derive(Debug, Default)]
 pub(super) struct Outside {
     cause: Option<AttemptCause>,
-    held: Option<Held>,
+    fate: Option<Fate>,
 }
 
 impl RequestId {
-    /// The id that a request came with.
+    /// The id that a request came with. That of a later attempt is the first
+    /// one's, even where each goes out with a header of its own.
     pub(crate) fn of<B>(request: &Request<B>) -> Option<&str> {
         let header = request.headers().get("x-request-id").and_then(|id| id.to_str().ok());
         let header = header.filter(|id| !id.is_empty());
-        header.or_else(|| request.extensions().get().map(|Self(id)| &**id))
+        let extension = request.extensions().get().map(|Self(id)| &**id);
+        if number(request) > 1 { extension.or(header) } else { header.or(extension) }
     }
 
     /// An id for a request that came with none.
@@ -48,18 +50,18 @@ impl Outside {
     /// What there is of it.
     pub(super) fn of<B>(request: &mut Request<B>, pool: &Pool) -> Option<Box<Self>> {
         let cause = request.extensions().get().copied();
-        let held = request.extensions().get().filter(|held: &&Held| held.is_of(pool)).cloned();
-        (cause.is_some() || held.is_some()).then(|| Box::new(Self { cause, held }))
+        let fate = request.extensions().get().filter(|fate: &&Fate| fate.is_of(pool)).cloned();
+        (cause.is_some() || fate.is_some()).then(|| Box::new(Self { cause, fate }))
     }
 
     pub(super) fn cause(&self) -> Option<&'static str> {
         self.cause.map(|AttemptCause(cause)| cause)
     }
 
-    /// The attempt is over, and its slot worked so long for nothing. True if it
-    /// is known that another follows.
-    pub(super) fn ended(&self, worked: Duration) -> bool {
-        self.held.as_ref().is_some_and(|held| held.ended(worked))
+    /// The attempt has failed, and its slot worked so long for it. True if it is
+    /// known that another follows.
+    pub(super) fn failed(&self, worked: &PhaseTimes) -> bool {
+        self.fate.as_ref().is_some_and(|fate| fate.failed(worked))
     }
 }
 

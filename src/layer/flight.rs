@@ -145,7 +145,8 @@ impl Flight {
     pub(super) fn send<B>(&self, request: &mut Request<B>) {
         self.pool.tally().dispatched(1);
         if let Some(account) = self.account() {
-            request.extensions_mut().insert(Retries::new(self.pool.clone(), account.clone()));
+            let outer = request.extensions_mut().remove();
+            request.extensions_mut().insert(Retries::new(self.pool.id(), account.clone(), outer));
         }
     }
 
@@ -312,17 +313,17 @@ impl Flight {
     fn worked(&self, phases: &PhaseTimes, retries: &[Retry], outcome: Outcome) {
         let tally = self.pool.tally();
         let again = self.again(phases.of(SlotPhase::Dispatch), retries);
-        tally.abandoned(again);
-        let (mut waited, mut worked) = (Duration::ZERO, Duration::ZERO);
-        if outcome != Outcome::Completed {
-            let waits = phases.of(SlotPhase::Dispatch) + phases.of(SlotPhase::Prefill);
-            waited = waits.saturating_sub(again);
-            worked = waited + phases.of(SlotPhase::Generate) + phases.of(SlotPhase::Drain);
+        tally.abandoned(again, retries.len() as u64);
+        if outcome == Outcome::Completed {
+            return;
         }
-        if self.outside.as_ref().is_some_and(|outside| outside.ended(worked)) {
-            tally.abandoned(worked);
+        let idle = [SlotPhase::Backoff, SlotPhase::Stall];
+        let worked = idle.iter().fold(*phases, |phases, phase| phases.less(*phase, Duration::MAX));
+        let worked = worked.less(SlotPhase::Dispatch, again);
+        if self.outside.as_ref().is_some_and(|outside| outside.failed(&worked)) {
+            tally.abandoned(worked.total(), 1);
         } else {
-            tally.failed(worked, waited);
+            tally.failed(&worked);
         }
     }
 

@@ -11,9 +11,9 @@
 mod attempt;
 mod body;
 mod error_type;
+mod fate;
 mod flight;
 mod future;
-mod held;
 mod refusal;
 mod retries;
 mod service;
@@ -25,4 +25,4 @@ pub use self::future::ResponseFuture;
 pub use self::retries::{Attempt, Retries};
 pub use self::service::{Meter, MeterLayer};
 #[cfg(feature = "retry")]
-pub(crate) use self::{attempt::number as attempt_number, held::Held};
+pub(crate) use self::{attempt::number as attempt_number, fate::Fate};

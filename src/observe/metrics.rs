@@ -43,6 +43,7 @@ const OUTPUT_TOKENS: &str = "tps_output_tokens_total";
 const EMITTED_TOKENS: &str = "tps_emitted_tokens_total";
 const RETRIES: &str = "tps_retries_total";
 const MISMATCH: &str = "tps_token_mismatch_tokens_total";
+const DISPATCHED: &str = "tps_dispatched_total";
 const CONNECTIONS: &str = "tps_connections_total";
 const CONNECT: &str = "tps_connect_seconds";
 const REUSE: &str = "tps_connection_reuse_ratio";
@@ -151,6 +152,11 @@ impl Observer for Metrics {
         describe_gauge!(IN_FLIGHT, Unit::Count, "Slots held");
         describe_gauge!(QUEUE_DEPTH, Unit::Count, "Work without a slot: waiting, in back-off, declared");
         describe_gauge!(REUSE, Unit::Count, "Share of what was sent upstream that needed no new connection");
+        describe_counter!(
+            DISPATCHED,
+            Unit::Count,
+            "Requests sent to the upstream, retries in the slot included"
+        );
         describe_counter!(CONNECTIONS, Unit::Count, "Connections to the upstream, by outcome");
         describe_counter!(REQUESTS, Unit::Count, "Requests that ended, by outcome and phase");
         describe_counter!(OUTPUT_TOKENS, Unit::Count, "Output tokens of requests that ended");
@@ -177,7 +183,9 @@ impl Observer for Metrics {
         let timeline = &record.timeline;
         counter!(REQUESTS, "pool" => pool(), "outcome" => outcome, "phase" => record.phase.as_str())
             .increment(1);
-        let inside = record.retries.iter().map(|retry| retry.cause);
+        // Only those that another attempt went out for.
+        let inside =
+            record.retries.iter().filter(|retry| retry.resumed_at.is_some()).map(|retry| retry.cause);
         for cause in inside.chain(record.attempt_cause) {
             counter!(RETRIES, "pool" => pool(), "cause" => cause).increment(1);
         }
@@ -225,6 +233,7 @@ impl Observer for Metrics {
         set(OLDEST_IN_FLIGHT, ages.oldest_in_flight.unwrap_or_default());
         set(LONGEST_SILENCE, ages.longest_silence.unwrap_or_default());
         counter!(EMITTED_TOKENS, "pool" => pool()).absolute(sample.emitted_tokens);
+        counter!(DISPATCHED, "pool" => pool()).absolute(sample.dispatched);
         if let Some(ratio) = sample.connection_reuse_ratio() {
             gauge!(REUSE, "pool" => pool()).set(ratio);
         }

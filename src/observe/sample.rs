@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::gate::Reading;
+use crate::gate::{PhaseTimes, Reading};
 
 /// How a pool stands at one instant, with running totals since its start.
 #[derive(Clone, Debug)]
@@ -28,14 +28,19 @@ pub struct Sample {
     pub connections: u64,
     /// Connections that could not be made; zero where no connector is measured.
     pub connects_failed: u64,
-    /// Time that those made and those failed took, added up; zero where no connector is measured.
+    /// Time that those made took, added up; zero where no connector is measured.
     pub connect_time: Duration,
-    /// Slot-time spent working (neither in back-off nor in a stall) for requests that ended
-    /// otherwise than completed, and whose attempt was not followed by another.
-    pub failed_slot_time: Duration,
-    /// The part of it before their first token.
-    pub failed_wait_time: Duration,
-    /// Slot-time spent working for attempts that were followed by another.
+    /// Time that those took which could not be made, added up; zero where no connector is measured.
+    pub connect_failed_time: Duration,
+    /// Requests that held a slot and ended otherwise than completed, and were not given up for
+    /// another attempt.
+    pub failed_requests: u64,
+    /// Slot-time spent working for them, by phase, told at their end: back-off and stalls are no
+    /// work. It falls where a retry is decided on only later.
+    pub failed_phases: PhaseTimes,
+    /// Attempts that were given up for another.
+    pub abandoned_attempts: u64,
+    /// Slot-time spent working for them, told at their end.
     pub abandoned_slot_time: Duration,
 }
 
@@ -53,10 +58,19 @@ impl Sample {
             connections: 0,
             connects_failed: 0,
             connect_time: Duration::ZERO,
-            failed_slot_time: Duration::ZERO,
-            failed_wait_time: Duration::ZERO,
+            connect_failed_time: Duration::ZERO,
+            failed_requests: 0,
+            failed_phases: PhaseTimes::default(),
+            abandoned_attempts: 0,
             abandoned_slot_time: Duration::ZERO,
         }
+    }
+
+    /// Slot-time spent working for requests that came to nothing: all of
+    /// [`failed_phases`](Self::failed_phases).
+    #[must_use]
+    pub fn failed_slot_time(&self) -> Duration {
+        self.failed_phases.total()
     }
 
     /// `1 - connections / dispatched`, not below 0: the share of what was sent that found a

@@ -8,22 +8,24 @@ use crate::sync::Mutex;
 /// How many samples are held at most.
 const MOST: usize = 512;
 
-/// Samples in the order of time: the first ever, and of the older half ever
-/// fewer the older they are.
+/// Samples in the order of time: the first ever, the last, and between them the
+/// fewer the longer ago.
 #[derive(Debug, Default)]
 pub(super) struct History(Mutex<Vec<Sample>>);
 
 impl History {
-    pub(super) fn push(&self, sample: Sample) {
+    /// Adds a sample, unless the last one is closer than half the cadence: whoever
+    /// asks for more of them shortens no history.
+    pub(super) fn push(&self, sample: &Sample, cadence: Duration) {
         let mut samples = self.0.lock();
-        if samples.len() == MOST {
-            let mut index = 0;
-            samples.retain(|_| {
-                index += 1;
-                index > MOST / 2 || index % 2 == 1
-            });
+        let since = samples.last().map(|last| sample.reading.at.since(last.reading.at));
+        if since.is_some_and(|since| since < cadence / 2) {
+            return;
         }
-        samples.push(sample);
+        if samples.len() >= MOST {
+            thin(&mut samples, sample);
+        }
+        samples.push(sample.clone());
     }
 
     /// The last sample that is at least `window` older than `now`, or else the
@@ -33,5 +35,52 @@ impl History {
         let is_old = |sample: &Sample| now.reading.at.since(sample.reading.at) >= window;
         let old = samples.partition_point(is_old);
         samples.get(old.saturating_sub(1)).cloned()
+    }
+}
+
+/// Drops the sample without which the history is least coarse: the one whose
+/// neighbours are closest together, as a share of its age.
+fn thin(samples: &mut Vec<Sample>, now: &Sample) {
+    let seconds = |later: &Sample, earlier: &Sample| later.reading.at.since(earlier.reading.at).as_secs_f64();
+    let coarse = |three: &[Sample]| match three {
+        [before, it, after] => seconds(after, before) / seconds(now, it),
+        _ => f64::INFINITY,
+    };
+    let middle = samples.windows(3).map(coarse).enumerate();
+    if let Some((index, _)) = middle.min_by(|a, b| a.1.total_cmp(&b.1)) {
+        samples.remove(index + 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Pool;
+
+    /// A month at a cadence of a second fits, and every window in it is found to
+    /// within a twentieth.
+    #[tokio::test(start_paused = true)]
+    async fn a_month_in_512_samples() {
+        const MONTH: u64 = 30 * 24 * 3_600;
+        let pool = Pool::builder("test").sample_interval(Duration::from_secs(1 << 40)).build().unwrap();
+        let (history, mut sample) = (History::default(), pool.sample());
+        let start = sample.reading.at;
+        let at = |second: u64| start.after(Duration::from_secs(second)).unwrap();
+        for second in 0..=MONTH {
+            sample.reading.at = at(second);
+            history.push(&sample, Duration::from_secs(1));
+            // Twice as many as that, by whoever else asks.
+            sample.reading.at = sample.reading.at.after(Duration::from_millis(300)).unwrap();
+            history.push(&sample, Duration::from_secs(1));
+        }
+        sample.reading.at = at(MONTH);
+        assert_eq!(history.0.lock().len(), MOST);
+        for window in [1, 10, 60, 900, 3_600, 24 * 3_600, MONTH - 1, MONTH] {
+            let found = history.before(&sample, Duration::from_secs(window)).unwrap();
+            let found = sample.reading.at.since(found.reading.at).as_secs_f64();
+            let coarse = (found - window as f64) / window as f64;
+            assert!((0.0..0.05).contains(&coarse), "{found} s of {window}");
+        }
+        assert_eq!(history.before(&sample, Duration::MAX).unwrap().reading.at, start);
     }
 }

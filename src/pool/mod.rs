@@ -34,6 +34,12 @@ pub struct Pool {
     inner: Arc<Inner>,
 }
 
+/// Which pool it is, without being a handle of it.
+// Nobody but `retry` asks.
+#[cfg_attr(not(feature = "retry"), allow(dead_code))]
+#[derive(Clone, Debug)]
+pub(crate) struct PoolId(Weak<Inner>);
+
 /// Settings of a [`Pool`].
 #[derive(Debug)]
 pub struct Builder {
@@ -108,7 +114,7 @@ impl Pool {
         let _in_order = self.inner.telling.lock();
         let sample = self.inner.snapshot();
         self.inner.observers.tell(|observer| observer.sample(&sample));
-        self.inner.history.push(sample.clone());
+        self.inner.history.push(&sample, self.inner.sample_interval);
         sample
     }
 
@@ -195,6 +201,10 @@ impl Pool {
         Arc::ptr_eq(&self.inner, &other.inner)
     }
 
+    pub(crate) fn id(&self) -> PoolId {
+        PoolId(Arc::downgrade(&self.inner))
+    }
+
     /// Tokens became certain after their slot had gone back.
     pub(crate) fn late_tokens(&self, tokens: u64) {
         self.inner.tally.late_tokens(tokens);
@@ -251,18 +261,41 @@ impl Pool {
         }
         let Ok(runtime) = Handle::try_current() else { return };
         if !self.inner.sampling.swap(true, Ordering::Relaxed) {
-            runtime.spawn(sample_on_cadence(Arc::downgrade(&self.inner), self.inner.sample_interval));
+            let sampled = Sampled(Arc::downgrade(&self.inner));
+            runtime.spawn(sample_on_cadence(sampled, self.inner.sample_interval));
         }
     }
 }
 
-async fn sample_on_cadence(pool: Weak<Inner>, cadence: Duration) {
+// === impl PoolId ===
+
+#[cfg(feature = "retry")]
+impl PoolId {
+    /// Whether it is this one.
+    pub(crate) fn is(&self, pool: &Pool) -> bool {
+        std::ptr::eq(self.0.as_ptr(), Arc::as_ptr(&pool.inner))
+    }
+}
+
+/// The pool that is sampled. Where the runtime ends before it, the next to send a
+/// request through it takes over.
+struct Sampled(Weak<Inner>);
+
+impl Drop for Sampled {
+    fn drop(&mut self) {
+        if let Some(inner) = self.0.upgrade() {
+            inner.sampling.store(false, Ordering::Relaxed);
+        }
+    }
+}
+
+async fn sample_on_cadence(pool: Sampled, cadence: Duration) {
     let mut ticks = tokio::time::interval(cadence);
     // After a pause the next sample is due at once, and then on the old cadence.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Skip);
     loop {
         ticks.tick().await;
-        let Some(inner) = pool.upgrade() else { return };
+        let Some(inner) = pool.0.upgrade() else { return };
         if inner.observers.have_ended() {
             return;
         }
@@ -325,7 +358,7 @@ impl Builder {
 
     /// The cadence of the samples: 1 s unless told otherwise, at least 1 ms.
     /// They are taken from the first tokio runtime that builds the pool or
-    /// sends a request through it.
+    /// sends a request through it, and from the next one once that has ended.
     #[must_use]
     pub fn sample_interval(mut self, cadence: Duration) -> Self {
         self.sample_interval = cadence.max(Duration::from_millis(1));
@@ -401,7 +434,7 @@ impl Builder {
             sample_interval: inner.sample_interval,
         };
         inner.observers.tell(|observer| observer.start(&start));
-        inner.history.push(inner.snapshot());
+        inner.history.push(&inner.snapshot(), inner.sample_interval);
         pool.start_sampling();
         Ok(pool)
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use crate::gate::{PhaseTimes, SlotPhase};
 use crate::observe::Sample;
 
 /// Running totals since the pool's start. Times are nanoseconds.
@@ -14,8 +15,9 @@ pub(crate) struct Tally {
     dispatched: AtomicU64,
     #[cfg(feature = "connect")]
     connects: Connects,
-    failed: AtomicU64,
-    failed_wait: AtomicU64,
+    failed_requests: AtomicU64,
+    failed: [AtomicU64; SlotPhase::ALL.len()],
+    abandoned_attempts: AtomicU64,
     abandoned: AtomicU64,
 }
 
@@ -24,7 +26,8 @@ pub(crate) struct Tally {
 struct Connects {
     made: AtomicU64,
     failed: AtomicU64,
-    time: AtomicU64,
+    made_time: AtomicU64,
+    failed_time: AtomicU64,
 }
 
 impl Tally {
@@ -45,29 +48,33 @@ impl Tally {
 
     #[cfg(feature = "connect")]
     pub(super) fn connect_ended(&self, is_made: bool, elapsed: Duration) {
-        add(if is_made { &self.connects.made } else { &self.connects.failed }, 1);
-        add(&self.connects.time, nanos(elapsed));
+        let Connects { made, failed, made_time, failed_time } = &self.connects;
+        let (count, time) = if is_made { (made, made_time) } else { (failed, failed_time) };
+        add(count, 1);
+        add(time, nanos(elapsed));
     }
 
-    /// A slot worked so long for a request that came to nothing, and so long of
-    /// it before there was a token.
-    pub(crate) fn failed(&self, worked: Duration, waited: Duration) {
-        add(&self.failed, nanos(worked));
-        add(&self.failed_wait, nanos(waited));
+    /// A slot worked so long for a request that came to nothing.
+    pub(crate) fn failed(&self, worked: &PhaseTimes) {
+        add(&self.failed_requests, 1);
+        self.failed.iter().zip(worked.nanos()).for_each(|(sum, time)| add(sum, time));
     }
 
-    /// A slot worked so long for an attempt that was followed by another.
-    pub(crate) fn abandoned(&self, worked: Duration) {
+    /// A slot worked so long for attempts that were given up for another.
+    pub(crate) fn abandoned(&self, worked: Duration, attempts: u64) {
+        add(&self.abandoned_attempts, attempts);
         add(&self.abandoned, nanos(worked));
     }
 
-    /// What counted as failed turns out to be followed by another attempt. No
-    /// token had come of it.
+    /// What was told as failed is given up for another attempt.
     #[cfg(feature = "retry")]
-    pub(crate) fn abandoned_after_all(&self, worked: Duration) {
-        self.failed.fetch_sub(nanos(worked), Ordering::Relaxed);
-        self.failed_wait.fetch_sub(nanos(worked), Ordering::Relaxed);
-        self.abandoned(worked);
+    pub(crate) fn abandoned_after_all(&self, worked: &PhaseTimes) {
+        for (sum, time) in self.failed.iter().zip(worked.nanos()) {
+            let less = |sum: u64| Some(sum.saturating_sub(time));
+            // It always succeeds: there is always a value to put.
+            let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+        }
+        self.abandoned(worked.total(), 1);
     }
 
     /// Fills in a sample, which has the tokens that passed while slots were held.
@@ -78,14 +85,16 @@ impl Tally {
         sample.output_tokens = count(&self.output_tokens);
         sample.emitted_tokens += count(&self.late_tokens);
         sample.dispatched = count(&self.dispatched);
-        sample.failed_slot_time = time(&self.failed);
-        sample.failed_wait_time = time(&self.failed_wait);
+        sample.failed_requests = count(&self.failed_requests);
+        sample.failed_phases = PhaseTimes::from_nanos(self.failed.each_ref().map(count));
+        sample.abandoned_attempts = count(&self.abandoned_attempts);
         sample.abandoned_slot_time = time(&self.abandoned);
         #[cfg(feature = "connect")]
         {
             sample.connections = count(&self.connects.made);
             sample.connects_failed = count(&self.connects.failed);
-            sample.connect_time = time(&self.connects.time);
+            sample.connect_time = time(&self.connects.made_time);
+            sample.connect_failed_time = time(&self.connects.failed_time);
         }
     }
 }

@@ -95,6 +95,11 @@ fn of_one(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(error) = error.downcast_ref::<hyper_util::client::legacy::Error>() {
         return error.is_connect().then_some(CONNECT);
     }
+    // A kept connection that the other side has closed, above all.
+    if let Some(error) = error.downcast_ref::<hyper::Error>() {
+        let broke = error.is_incomplete_message() || error.is_canceled() || error.is_closed();
+        return broke.then_some(CONNECT);
+    }
     if error.is::<tower::timeout::error::Elapsed>() || error.is::<tokio::time::error::Elapsed>() {
         return Some(TIMEOUT);
     }

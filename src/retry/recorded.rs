@@ -11,7 +11,7 @@ use tower::retry::Policy;
 
 use super::cause::{Failure, cause};
 use crate::gate::Backoff;
-use crate::layer::{Attempt, AttemptCause, Held, RequestId, Retries, attempt_number};
+use crate::layer::{Attempt, AttemptCause, Fate, RequestId, Retries, attempt_number};
 use crate::pool::Pool;
 
 /// The policy of one request, and the meters that it is between.
@@ -31,7 +31,7 @@ struct Attempts {
     pool: Pool,
     id: Arc<str>,
     attempt: u32,
-    held: Held,
+    fate: Fate,
 }
 
 pin_project! {
@@ -58,7 +58,7 @@ impl<P> Recorded<P> {
     /// The policy of this request, which is prepared for its first attempt.
     pub(super) fn new<B>(policy: P, pool: &Pool, request: &mut Request<B>) -> Self {
         let inside = request.extensions().get::<Retries>().cloned();
-        let is_inside = inside.as_ref().is_some_and(|retries| retries.pool().is_same(pool));
+        let is_inside = inside.as_ref().is_some_and(|retries| retries.are_of(pool));
         let outside = (!is_inside).then(|| Attempts::first(pool, request));
         Self { policy, inside, outside }
     }
@@ -102,16 +102,21 @@ where
 impl Attempts {
     fn first<B>(pool: &Pool, request: &mut Request<B>) -> Self {
         let id = RequestId::of(request).map_or_else(|| RequestId::made().into(), Into::into);
-        let held = Held::new(pool.clone());
-        let attempts = Self { pool: pool.clone(), id, attempt: attempt_number(request), held };
+        // What a pool further out counts is not this one's to go on with.
+        if request.extensions().get().is_some_and(|fate: &Fate| !fate.is_of(pool)) {
+            request.extensions_mut().remove::<Attempt>();
+            request.extensions_mut().remove::<AttemptCause>();
+        }
+        let fate = Fate::new(pool.clone());
+        let attempts = Self { pool: pool.clone(), id, attempt: attempt_number(request), fate };
         attempts.stamp(request);
         attempts
     }
 
     /// One attempt is abandoned, and this request is the next.
     fn next<B>(&mut self, request: &mut Request<B>, cause: &'static str) {
-        self.held.abandon();
-        self.held = Held::new(self.pool.clone());
+        self.fate.abandon();
+        self.fate = Fate::new(self.pool.clone());
         self.attempt = self.attempt.saturating_add(1);
         self.stamp(request);
         request.extensions_mut().insert(AttemptCause(cause));
@@ -122,7 +127,7 @@ impl Attempts {
         let extensions = request.extensions_mut();
         extensions.insert(RequestId(self.id.clone()));
         extensions.insert(Attempt(self.attempt));
-        extensions.insert(self.held.clone());
+        extensions.insert(self.fate.clone());
     }
 }
 

@@ -36,8 +36,10 @@ pub(crate) fn of(pool: &Pool) -> Value {
         "connects_failed": sample.connects_failed,
         "connect_time": seconds(sample.connect_time),
         "connection_reuse_ratio": sample.connection_reuse_ratio(),
-        "failed_slot_time": seconds(sample.failed_slot_time),
-        "failed_wait_time": seconds(sample.failed_wait_time),
+        "connect_failed_time": seconds(sample.connect_failed_time),
+        "failed_requests": sample.failed_requests,
+        "failed_slot_time": seconds(sample.failed_slot_time()),
+        "abandoned_attempts": sample.abandoned_attempts,
         "abandoned_slot_time": seconds(sample.abandoned_slot_time),
         "diagnosis": pool.diagnose(WINDOW),
     });

@@ -118,12 +118,14 @@ impl<'a> Line<'a> {
     fn retries(&mut self, record: &RequestRecord) {
         self.value("attempt", record.attempt);
         self.maybe(record.attempt_cause, |line, cause| line.text("attempt_cause", cause));
-        self.value("retry_count", record.retries.len());
+        // Only those that another attempt went out for.
+        let made: Vec<_> = record.retries.iter().filter(|retry| retry.resumed_at.is_some()).collect();
+        self.value("retry_count", made.len());
         if record.retries.is_empty() {
             return;
         }
         self.key("retry_causes");
-        self.list(&record.retries, |line, retry| line.string(retry.cause));
+        self.list(&made, |line, retry| line.string(retry.cause));
         self.key("retries");
         self.list(&record.retries, |line, retry| {
             line.out.extend_from_slice(b"{\"cause\":");
@@ -183,8 +185,13 @@ impl<'a> Line<'a> {
         self.value("connections", sample.connections);
         self.value("connects_failed", sample.connects_failed);
         self.time("connect_time", sample.connect_time);
-        self.time("failed_slot_time", sample.failed_slot_time);
-        self.time("failed_wait_time", sample.failed_wait_time);
+        self.time("connect_failed_time", sample.connect_failed_time);
+        self.value("failed_requests", sample.failed_requests);
+        self.time("failed_slot_time", sample.failed_slot_time());
+        for phase in [SlotPhase::Dispatch, SlotPhase::Prefill, SlotPhase::Generate, SlotPhase::Drain] {
+            self.time(&format!("failed_slot_time_{}", phase.as_str()), sample.failed_phases.of(phase));
+        }
+        self.value("abandoned_attempts", sample.abandoned_attempts);
         self.time("abandoned_slot_time", sample.abandoned_slot_time);
     }
 
