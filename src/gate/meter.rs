@@ -83,18 +83,20 @@ impl Counts {
 ///
 /// Sums of slot-time outgrow 64 bits within hours at the largest cap, hence
 /// 128 of them.
+// Laid out as written: what each transition touches comes first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
 pub struct Totals {
-    window: u128,
+    busy_slots: u128,
+    phases: [u128; SlotPhase::ALL.len()],
     backlog: u128,
     gap: [u128; GapCause::ALL.len()],
     lost_slots: [u128; GapCause::ALL.len()],
     gap_slots: u128,
     cap_slots: u128,
-    busy_slots: u128,
-    idle_slots: u128,
     over_slots: u128,
-    phases: [u128; SlotPhase::ALL.len()],
+    window: u128,
+    idle_slots: u128,
 }
 
 impl Totals {
@@ -323,7 +325,9 @@ impl Reading {
 /// meter.update(later, |counts| counts.backlog = 0);
 /// assert_eq!(meter.reading(later).totals.gap_time(), Duration::from_secs(3));
 /// ```
+// Laid out as written, for the same reason.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct GapMeter {
     counts: Counts,
     at: Instant,

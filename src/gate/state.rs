@@ -16,9 +16,10 @@ use crate::clock::Instant;
 /// The gate's books. There is no second account: whether a slot is free is read
 /// off the counts, and after every change as many of the queue have been called
 /// as there are free slots.
+// Laid out as written: what each transition touches lies on few cache lines.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct State {
-    meter: GapMeter,
     queue: Queue,
     held: Slab<Held>,
     arrivals: u64,
@@ -26,6 +27,7 @@ pub(super) struct State {
     released: u64,
     /// Tokens that have passed while slots were held that have been given back.
     tokens: u64,
+    meter: GapMeter,
 }
 
 /// What is left to do once the lock is free: nothing that can run a stranger's
