@@ -148,16 +148,31 @@ impl Diagnosis {
         let (window, busy) = (totals.window_time(), totals.busy_slot_time());
         let phase = |phase| totals.slot_time_of(phase);
         let lost = |cause| totals.lost_slot_time_of(cause);
-        let silent_then = earlier.reading.totals.unattributed_slot_time();
-        let silent_now = later.reading.totals.unattributed_slot_time().saturating_sub(silent_then);
+        let silent = |sample: &Sample| sample.reading.totals.unattributed_slot_time();
+        let (silent_then, silent_now) = (silent(earlier), silent(later));
+        // Decided within the window, and passed before it.
+        let before = silent_then.saturating_sub(silent_now);
 
-        let vain = InVain::of(earlier, later, window);
+        let most = |count: fn(&Sample) -> u64| {
+            // No request takes more of a window than all of it.
+            let count = count(later).saturating_sub(count(earlier));
+            window.saturating_mul(u32::try_from(count).unwrap_or(u32::MAX))
+        };
+        let failed = later.failed_phases.minus(&earlier.failed_phases);
+        let failed = failed.at_most(most(|sample| sample.failed_requests));
+        let abandoned = later.abandoned_phases.minus(&earlier.abandoned_phases);
+        let abandoned = abandoned.at_most(most(|sample| sample.abandoned_attempts));
+        // What slots did that came to something, or may yet.
+        let fruitful = |phase| {
+            totals.slot_time_of(phase).saturating_sub(failed.of(phase)).saturating_sub(abandoned.of(phase))
+        };
+
         let connecting = later.connect_time.saturating_sub(earlier.connect_time);
         let connecting = connecting.min(phase(SlotPhase::Dispatch));
-        let waited = phase(SlotPhase::Dispatch) + phase(SlotPhase::Prefill);
-        let waited = waited.saturating_sub(vain.waited + vain.abandoned + connecting);
-        let generated = phase(SlotPhase::Generate).saturating_sub(vain.generated);
-        let silent = phase(SlotPhase::Drain).saturating_sub(vain.drained) + silent_now;
+        let waited = fruitful(SlotPhase::Dispatch).saturating_sub(connecting) + fruitful(SlotPhase::Prefill);
+        let drained = fruitful(SlotPhase::Drain);
+        let silent = drained.saturating_sub(before) + silent_now.saturating_sub(silent_then);
+        let generated = fruitful(SlotPhase::Generate).saturating_sub(before.saturating_sub(drained));
         let saturated = totals.backlog_time().saturating_sub(totals.gap_time());
         let limits = 2 * saturated > window && 2 * generated > busy;
 
@@ -178,8 +193,8 @@ impl Diagnosis {
             (Loss::UpstreamWait, waited),
             (Loss::UpstreamSilence, silent),
             (Loss::DownstreamStall, phase(SlotPhase::Stall)),
-            (Loss::FailedWork, vain.failed),
-            (Loss::Retries, vain.abandoned),
+            (Loss::FailedWork, failed.total()),
+            (Loss::Retries, abandoned.total()),
             (Loss::Generation, if limits { generated } else { Duration::ZERO }),
         ]
         .into_iter()
@@ -189,43 +204,6 @@ impl Diagnosis {
         .collect();
         findings.sort_by(|a, b| a.rank().cmp(&b.rank()).then(b.slot_time.cmp(&a.slot_time)));
         Self { window_time: window, findings }
-    }
-}
-
-/// What slots worked for that came to nothing, as far as it can lie in a window.
-struct InVain {
-    failed: Duration,
-    /// The parts of it before, between and after the tokens.
-    waited: Duration,
-    generated: Duration,
-    drained: Duration,
-    abandoned: Duration,
-}
-
-impl InVain {
-    fn of(earlier: &Sample, later: &Sample, window: Duration) -> Self {
-        // No request takes more of a window than all of it.
-        let most = |later: u64, earlier: u64| {
-            window.saturating_mul(u32::try_from(later.saturating_sub(earlier)).unwrap_or(u32::MAX))
-        };
-        let phases = later.failed_phases.minus(&earlier.failed_phases);
-        let told = phases.total();
-        let failed = told.min(most(later.failed_requests, earlier.failed_requests));
-        let part = |phase| {
-            if told.is_zero() {
-                told
-            } else {
-                phases.of(phase).mul_f64(failed.as_secs_f64() / told.as_secs_f64())
-            }
-        };
-        let abandoned = later.abandoned_slot_time.saturating_sub(earlier.abandoned_slot_time);
-        Self {
-            failed,
-            waited: part(SlotPhase::Dispatch) + part(SlotPhase::Prefill),
-            generated: part(SlotPhase::Generate),
-            drained: part(SlotPhase::Drain),
-            abandoned: abandoned.min(most(later.abandoned_attempts, earlier.abandoned_attempts)),
-        }
     }
 }
 

@@ -82,7 +82,7 @@ fn ledger(sample: &Sample) -> Ledger {
         ("unattributed", totals.unattributed_slot_time()),
         ("connecting", sample.connect_time),
         ("failed", sample.failed_slot_time()),
-        ("abandoned", sample.abandoned_slot_time),
+        ("abandoned", sample.abandoned_slot_time()),
     ];
     let all = gap.into_iter().chain(phases).chain(others);
     all.map(|(name, time)| {
@@ -384,6 +384,23 @@ async fn a_window_within_long_requests() {
     let losses: Vec<_> = diagnosis.findings.iter().map(|finding| (finding.loss, finding.slot_time)).collect();
     assert_eq!(losses, [(Loss::FailedWork, millis(60_000)), (Loss::UpstreamWait, millis(180_000))]);
     waits.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+/// Silence that passed before a window, and whose kind was decided within it, is
+/// not the window's.
+#[tokio::test(start_paused = true)]
+async fn a_window_after_a_long_silence() {
+    let engine = Engine::builder().slots(1).prefill_per_token(Duration::ZERO).service();
+    let pool = Pool::builder("test").cap(1).build().unwrap();
+    let hangs = prompt(1, 1, &[("x-sim-fault", "stall")]);
+    let body = pool.layer().layer(engine).oneshot(hangs).await.unwrap().into_body();
+    assert!(timeout(millis(600_000), read(body)).await.is_err());
+    let diagnosis = pool.diagnose(millis(60_000));
+    assert_eq!(diagnosis.window_time, millis(60_000));
+    let [failed, rest @ ..] = &diagnosis.findings[..] else { panic!("nothing is found") };
+    assert_eq!((failed.loss, failed.slot_time), (Loss::FailedWork, millis(60_000)));
+    // It is told in the proportions of the whole request, which began with a token.
+    assert!(rest.iter().all(|finding| finding.slot_time < millis(100)), "{rest:?}");
 }
 
 /// The tokens that a loss cost are those that the same slot-time brought, and a

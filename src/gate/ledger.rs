@@ -166,16 +166,25 @@ impl PhaseTimes {
         self.0
     }
 
-    /// Without this much of a phase, or without all of it.
-    pub(crate) fn less(mut self, phase: SlotPhase, time: Duration) -> Self {
-        let left = &mut self.0[phase as usize];
-        *left = left.saturating_sub(u64::try_from(time.as_nanos()).unwrap_or(u64::MAX));
+    /// Without this phase.
+    pub(crate) fn without(mut self, phase: SlotPhase) -> Self {
+        self.0[phase as usize] = 0;
         self
     }
 
     /// Each phase of both added up.
     pub(crate) fn plus(mut self, other: &Self) -> Self {
         SlotPhase::ALL.iter().for_each(|phase| self.add(*phase, other.0[*phase as usize]));
+        self
+    }
+
+    /// The same in parts, with no more than this in all.
+    pub(crate) fn at_most(mut self, total: Duration) -> Self {
+        let was = self.total();
+        if was > total {
+            let factor = total.as_secs_f64() / was.as_secs_f64();
+            self.0.iter_mut().for_each(|time| *time = (*time as f64 * factor) as u64);
+        }
         self
     }
 
@@ -186,7 +195,7 @@ impl PhaseTimes {
     }
 
     /// So many nanoseconds of dispatch, and of nothing else.
-    pub(super) fn dispatch(nanos: u64) -> Self {
+    pub(crate) fn dispatch(nanos: u64) -> Self {
         let mut times = Self::default();
         times.add(SlotPhase::Dispatch, nanos);
         times

@@ -7,12 +7,12 @@ use http::Request;
 
 use super::fate::Fate;
 use super::retries::Attempt;
-use crate::gate::PhaseTimes;
 use crate::pool::Pool;
 
 /// The request's id where it has no `x-request-id` header, and that of a later
-/// [`Attempt`] in any case. Whoever retries puts the same one in the extensions of all attempts, whose records are joined by
-/// it. With neither, each request is given an id of its own.
+/// [`Attempt`] in any case. Whoever retries puts the same one in the extensions of
+/// all attempts, whose records are joined by it. With neither, each request is
+/// given an id of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub Arc<str>);
 
@@ -48,7 +48,7 @@ impl RequestId {
 
 impl Outside {
     /// What there is of it.
-    pub(super) fn of<B>(request: &mut Request<B>, pool: &Pool) -> Option<Box<Self>> {
+    pub(super) fn of<B>(request: &Request<B>, pool: &Pool) -> Option<Box<Self>> {
         let cause = request.extensions().get().copied();
         let fate = request.extensions().get().filter(|fate: &&Fate| fate.is_of(pool)).cloned();
         (cause.is_some() || fate.is_some()).then(|| Box::new(Self { cause, fate }))
@@ -58,10 +58,9 @@ impl Outside {
         self.cause.map(|AttemptCause(cause)| cause)
     }
 
-    /// The attempt has failed, and its slot worked so long for it. True if it is
-    /// known that another follows.
-    pub(super) fn failed(&self, worked: &PhaseTimes) -> bool {
-        self.fate.as_ref().is_some_and(|fate| fate.failed(worked))
+    /// Who must be told first of an attempt that has failed.
+    pub(super) fn fate(&self) -> Option<&Fate> {
+        self.fate.as_ref()
     }
 }
 

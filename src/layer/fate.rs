@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use crate::gate::PhaseTimes;
-use crate::pool::Pool;
+use crate::pool::{Pool, PoolId, Tally};
 use crate::sync::Mutex;
 
 /// One attempt, known to the service that retries outside the meter and to the
@@ -12,12 +12,14 @@ use crate::sync::Mutex;
 /// the slot worked, and either may know first: the flight of an error's response
 /// ends with its body, that of a failed service before anyone has decided. A
 /// service between the two may make several flights of one attempt.
+///
+/// No handle of the pool: what is kept of a request keeps no pool from ending.
 #[derive(Clone, Debug)]
 pub(crate) struct Fate(Arc<Shared>);
 
 #[derive(Debug)]
 struct Shared {
-    pool: Pool,
+    pool: PoolId,
     state: Mutex<State>,
 }
 
@@ -25,8 +27,8 @@ struct Shared {
 #[cfg_attr(not(feature = "retry"), allow(dead_code))]
 #[derive(Clone, Copy, Debug)]
 enum State {
-    /// So long a slot has worked for it, and been told as failed.
-    Open(PhaseTimes),
+    /// So many flights have failed, and so long slots worked for them.
+    Open { flights: u64, worked: PhaseTimes },
     /// Another attempt was decided on.
     Abandoned,
 }
@@ -34,15 +36,16 @@ enum State {
 #[cfg(feature = "retry")]
 impl Fate {
     /// That of an attempt which goes out now, through this pool.
-    pub(crate) fn new(pool: Pool) -> Self {
-        Self(Arc::new(Shared { pool, state: Mutex::new(State::Open(PhaseTimes::default())) }))
+    pub(crate) fn new(pool: &Pool) -> Self {
+        let state = State::Open { flights: 0, worked: PhaseTimes::default() };
+        Self(Arc::new(Shared { pool: pool.id(), state: Mutex::new(state) }))
     }
 
-    /// Another attempt is decided on.
-    pub(crate) fn abandon(&self) {
-        let before = std::mem::replace(&mut *self.0.state.lock(), State::Abandoned);
-        if let State::Open(worked) = before {
-            self.0.pool.tally().abandoned_after_all(&worked);
+    /// Another attempt is decided on, which `tally`, its pool's, is told.
+    pub(crate) fn abandon(&self, tally: &Tally) {
+        let mut state = self.0.state.lock();
+        if let State::Open { flights, worked } = std::mem::replace(&mut *state, State::Abandoned) {
+            tally.abandoned_after_all(&worked, flights);
         }
     }
 }
@@ -50,18 +53,19 @@ impl Fate {
 impl Fate {
     /// Whether it goes through this pool.
     pub(crate) fn is_of(&self, pool: &Pool) -> bool {
-        self.0.pool.is_same(pool)
+        self.0.pool.is(pool)
     }
 
-    /// A slot has worked so long for nothing. True if it is known that another
-    /// attempt follows; else it may yet turn out.
-    pub(super) fn failed(&self, worked: &PhaseTimes) -> bool {
+    /// A slot has worked so long for nothing, which `tally`, its pool's, is told:
+    /// as failed, or as abandoned if it is known that another attempt follows.
+    pub(super) fn failed(&self, more: &PhaseTimes, tally: &Tally) {
         match &mut *self.0.state.lock() {
-            State::Open(sum) => {
-                *sum = sum.plus(worked);
-                false
+            State::Open { flights, worked } => {
+                *flights += 1;
+                *worked = worked.plus(more);
+                tally.failed(more);
             }
-            State::Abandoned => true,
+            State::Abandoned => tally.abandoned(more, 1),
         }
     }
 }

@@ -6,7 +6,6 @@ use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Buf;
 use http::response::Parts;
@@ -74,7 +73,7 @@ enum Place {
 
 impl Flight {
     /// Starts the flight of a request.
-    pub(super) fn start<B>(pool: Pool, request: &mut Request<B>) -> Box<Self> {
+    pub(super) fn start<B>(pool: Pool, request: &Request<B>) -> Box<Self> {
         let outside = Outside::of(request, &pool);
         let headers = request.headers();
         pool.start_sampling();
@@ -312,27 +311,27 @@ impl Flight {
     /// Tells what the slot worked for, as far as that came to nothing.
     fn worked(&self, phases: &PhaseTimes, retries: &[Retry], outcome: Outcome) {
         let tally = self.pool.tally();
-        let again = self.again(phases.of(SlotPhase::Dispatch), retries);
-        tally.abandoned(again, retries.len() as u64);
+        let dispatch = phases.nanos()[SlotPhase::Dispatch as usize];
+        let again = PhaseTimes::dispatch(self.again(dispatch, retries));
+        tally.abandoned(&again, retries.len() as u64);
         if outcome == Outcome::Completed {
             return;
         }
         let idle = [SlotPhase::Backoff, SlotPhase::Stall];
-        let worked = idle.iter().fold(*phases, |phases, phase| phases.less(*phase, Duration::MAX));
-        let worked = worked.less(SlotPhase::Dispatch, again);
-        if self.outside.as_ref().is_some_and(|outside| outside.failed(&worked)) {
-            tally.abandoned(worked.total(), 1);
-        } else {
-            tally.failed(&worked);
+        let worked = idle.iter().fold(*phases, |phases, phase| phases.without(*phase)).minus(&again);
+        match self.outside.as_ref().and_then(|outside| outside.fate()) {
+            Some(fate) => fate.failed(&worked, tally),
+            None => tally.failed(&worked),
         }
     }
 
-    /// The part of `dispatch` that went into attempts which were followed by another.
-    fn again(&self, dispatch: Duration, retries: &[Retry]) -> Duration {
-        let Some(last) = retries.last() else { return Duration::ZERO };
+    /// The part of `dispatch`, in nanoseconds, that went into attempts which were
+    /// given up for another.
+    fn again(&self, dispatch: u64, retries: &[Retry]) -> u64 {
+        let Some(last) = retries.last() else { return 0 };
         let until = self.timeline.headers_at.or(self.timeline.released_at);
-        let in_the_last = until.zip(last.resumed_at).map(|(until, resumed)| until.since(resumed));
-        dispatch.saturating_sub(in_the_last.unwrap_or_default())
+        let in_the_last = until.zip(last.resumed_at).map(|(until, resumed)| until.nanos_since(resumed));
+        dispatch.saturating_sub(in_the_last.unwrap_or(0))
     }
 
     fn record(

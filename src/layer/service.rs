@@ -76,10 +76,10 @@ where
         Poll::Ready(Ok(()))
     }
 
-    fn call(&mut self, mut request: Request<R>) -> Self::Future {
+    fn call(&mut self, request: Request<R>) -> Self::Future {
         // No readiness was taken on the inner service, so a plain clone is
         // enough: there is none to move along with it.
-        let flight = Flight::start(self.pool.clone(), &mut request);
+        let flight = Flight::start(self.pool.clone(), &request);
         ResponseFuture::new(self.inner.clone(), request, flight)
     }
 }

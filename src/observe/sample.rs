@@ -40,8 +40,8 @@ pub struct Sample {
     pub failed_phases: PhaseTimes,
     /// Attempts that were given up for another.
     pub abandoned_attempts: u64,
-    /// Slot-time spent working for them, told at their end.
-    pub abandoned_slot_time: Duration,
+    /// Slot-time spent working for them, by phase, told at their end.
+    pub abandoned_phases: PhaseTimes,
 }
 
 impl Sample {
@@ -62,7 +62,7 @@ impl Sample {
             failed_requests: 0,
             failed_phases: PhaseTimes::default(),
             abandoned_attempts: 0,
-            abandoned_slot_time: Duration::ZERO,
+            abandoned_phases: PhaseTimes::default(),
         }
     }
 
@@ -71,6 +71,13 @@ impl Sample {
     #[must_use]
     pub fn failed_slot_time(&self) -> Duration {
         self.failed_phases.total()
+    }
+
+    /// Slot-time spent working for attempts that were given up for another: all
+    /// of [`abandoned_phases`](Self::abandoned_phases).
+    #[must_use]
+    pub fn abandoned_slot_time(&self) -> Duration {
+        self.abandoned_phases.total()
     }
 
     /// `1 - connections / dispatched`, not below 0: the share of what was sent that found a

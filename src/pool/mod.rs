@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio::time::MissedTickBehavior;
 
 use self::history::History;
-use self::tally::Tally;
+pub(crate) use self::tally::Tally;
 use crate::diagnosis::Diagnosis;
 use crate::gate::{self, Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
 #[cfg(feature = "connect")]
@@ -35,8 +35,6 @@ pub struct Pool {
 }
 
 /// Which pool it is, without being a handle of it.
-// Nobody but `retry` asks.
-#[cfg_attr(not(feature = "retry"), allow(dead_code))]
 #[derive(Clone, Debug)]
 pub(crate) struct PoolId(Weak<Inner>);
 
@@ -114,7 +112,7 @@ impl Pool {
         let _in_order = self.inner.telling.lock();
         let sample = self.inner.snapshot();
         self.inner.observers.tell(|observer| observer.sample(&sample));
-        self.inner.history.push(&sample, self.inner.sample_interval);
+        self.inner.history.push(sample.clone());
         sample
     }
 
@@ -196,11 +194,6 @@ impl Pool {
         &self.inner.tally
     }
 
-    /// Whether both are handles of the same pool.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.inner, &other.inner)
-    }
-
     pub(crate) fn id(&self) -> PoolId {
         PoolId(Arc::downgrade(&self.inner))
     }
@@ -269,7 +262,6 @@ impl Pool {
 
 // === impl PoolId ===
 
-#[cfg(feature = "retry")]
 impl PoolId {
     /// Whether it is this one.
     pub(crate) fn is(&self, pool: &Pool) -> bool {
@@ -283,7 +275,9 @@ struct Sampled(Weak<Inner>);
 
 impl Drop for Sampled {
     fn drop(&mut self) {
-        if let Some(inner) = self.0.upgrade() {
+        // Not where taking samples is over, or cannot be.
+        let inner = self.0.upgrade().filter(|inner| !inner.observers.have_ended());
+        if let Some(inner) = inner.filter(|_| !std::thread::panicking()) {
             inner.sampling.store(false, Ordering::Relaxed);
         }
     }
@@ -434,7 +428,7 @@ impl Builder {
             sample_interval: inner.sample_interval,
         };
         inner.observers.tell(|observer| observer.start(&start));
-        inner.history.push(&inner.snapshot(), inner.sample_interval);
+        inner.history.push(inner.snapshot());
         pool.start_sampling();
         Ok(pool)
     }

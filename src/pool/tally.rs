@@ -18,7 +18,7 @@ pub(crate) struct Tally {
     failed_requests: AtomicU64,
     failed: [AtomicU64; SlotPhase::ALL.len()],
     abandoned_attempts: AtomicU64,
-    abandoned: AtomicU64,
+    abandoned: [AtomicU64; SlotPhase::ALL.len()],
 }
 
 #[cfg(feature = "connect")]
@@ -57,24 +57,23 @@ impl Tally {
     /// A slot worked so long for a request that came to nothing.
     pub(crate) fn failed(&self, worked: &PhaseTimes) {
         add(&self.failed_requests, 1);
-        self.failed.iter().zip(worked.nanos()).for_each(|(sum, time)| add(sum, time));
+        add_phases(&self.failed, worked);
     }
 
     /// A slot worked so long for attempts that were given up for another.
-    pub(crate) fn abandoned(&self, worked: Duration, attempts: u64) {
+    pub(crate) fn abandoned(&self, worked: &PhaseTimes, attempts: u64) {
         add(&self.abandoned_attempts, attempts);
-        add(&self.abandoned, nanos(worked));
+        add_phases(&self.abandoned, worked);
     }
 
-    /// What was told as failed is given up for another attempt.
+    /// What was told as so many failed requests is given up for another attempt.
     #[cfg(feature = "retry")]
-    pub(crate) fn abandoned_after_all(&self, worked: &PhaseTimes) {
+    pub(crate) fn abandoned_after_all(&self, worked: &PhaseTimes, requests: u64) {
+        self.failed_requests.fetch_sub(requests, Ordering::Relaxed);
         for (sum, time) in self.failed.iter().zip(worked.nanos()) {
-            let less = |sum: u64| Some(sum.saturating_sub(time));
-            // It always succeeds: there is always a value to put.
-            let _ = sum.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less);
+            sum.fetch_sub(time, Ordering::Relaxed);
         }
-        self.abandoned(worked.total(), 1);
+        self.abandoned(worked, requests);
     }
 
     /// Fills in a sample, which has the tokens that passed while slots were held.
@@ -88,7 +87,7 @@ impl Tally {
         sample.failed_requests = count(&self.failed_requests);
         sample.failed_phases = PhaseTimes::from_nanos(self.failed.each_ref().map(count));
         sample.abandoned_attempts = count(&self.abandoned_attempts);
-        sample.abandoned_slot_time = time(&self.abandoned);
+        sample.abandoned_phases = PhaseTimes::from_nanos(self.abandoned.each_ref().map(count));
         #[cfg(feature = "connect")]
         {
             sample.connections = count(&self.connects.made);
@@ -101,6 +100,10 @@ impl Tally {
 
 fn add(to: &AtomicU64, count: u64) {
     to.fetch_add(count, Ordering::Relaxed);
+}
+
+fn add_phases(to: &[AtomicU64; SlotPhase::ALL.len()], times: &PhaseTimes) {
+    to.iter().zip(times.nanos()).for_each(|(sum, time)| add(sum, time));
 }
 
 fn nanos(time: Duration) -> u64 {

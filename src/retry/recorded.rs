@@ -103,20 +103,21 @@ impl Attempts {
     fn first<B>(pool: &Pool, request: &mut Request<B>) -> Self {
         let id = RequestId::of(request).map_or_else(|| RequestId::made().into(), Into::into);
         // What a pool further out counts is not this one's to go on with.
-        if request.extensions().get().is_some_and(|fate: &Fate| !fate.is_of(pool)) {
-            request.extensions_mut().remove::<Attempt>();
+        let is_anothers = request.extensions().get().is_some_and(|fate: &Fate| !fate.is_of(pool));
+        let attempt = if is_anothers { 1 } else { attempt_number(request) };
+        if is_anothers {
             request.extensions_mut().remove::<AttemptCause>();
         }
-        let fate = Fate::new(pool.clone());
-        let attempts = Self { pool: pool.clone(), id, attempt: attempt_number(request), fate };
+        let fate = Fate::new(pool);
+        let attempts = Self { pool: pool.clone(), id, attempt, fate };
         attempts.stamp(request);
         attempts
     }
 
     /// One attempt is abandoned, and this request is the next.
     fn next<B>(&mut self, request: &mut Request<B>, cause: &'static str) {
-        self.fate.abandon();
-        self.fate = Fate::new(self.pool.clone());
+        self.fate.abandon(self.pool.tally());
+        self.fate = Fate::new(&self.pool);
         self.attempt = self.attempt.saturating_add(1);
         self.stamp(request);
         request.extensions_mut().insert(AttemptCause(cause));
@@ -166,8 +167,9 @@ mod tests {
     type Answer = Result<u16, ErrorKind>;
 
     /// The slot-time that counts as abandoned when a request is answered so, each
-    /// time after a second, with the retrying inside or outside the meter.
-    async fn abandoned(answers: &[Answer], inside: bool) -> Duration {
+    /// time after a second, with the retrying inside or outside the meter; and the
+    /// attempts, in seconds too.
+    async fn abandoned(answers: &[Answer], inside: bool) -> [Duration; 2] {
         let pool = Pool::builder("test").build().unwrap();
         let answers = Arc::new(Mutex::new(VecDeque::from(answers.to_vec())));
         let upstream = service_fn(move |_: Request<()>| {
@@ -186,7 +188,8 @@ mod tests {
         } else if let Ok(response) = retry.layer(meter.layer(upstream)).oneshot(request).await {
             response.into_body().collect().await.unwrap();
         }
-        pool.sample().abandoned_slot_time
+        let sample = pool.sample();
+        [sample.abandoned_slot_time(), TAKES * sample.abandoned_attempts as u32]
     }
 
     /// An attempt's slot-time is abandoned exactly once if another follows it,
@@ -204,7 +207,7 @@ mod tests {
             (&[Ok(500), Ok(500), Ok(500)], 2),
             (&[REFUSED, REFUSED, REFUSED], 2),
         ] {
-            assert_eq!(abandoned(answers, false).await, TAKES * times, "{answers:?}");
+            assert_eq!(abandoned(answers, false).await, [TAKES * times; 2], "{answers:?}");
         }
     }
 
@@ -212,8 +215,8 @@ mod tests {
     /// last, and not the waits between them.
     #[tokio::test(start_paused = true)]
     async fn abandoned_inside() {
-        assert_eq!(abandoned(&[Ok(429), Ok(200)], true).await, TAKES);
-        assert_eq!(abandoned(&[Ok(429), Ok(500), Ok(200)], true).await, TAKES * 2);
-        assert_eq!(abandoned(&[Ok(200)], true).await, Duration::ZERO);
+        assert_eq!(abandoned(&[Ok(429), Ok(200)], true).await, [TAKES; 2]);
+        assert_eq!(abandoned(&[Ok(429), Ok(500), Ok(200)], true).await, [TAKES * 2; 2]);
+        assert_eq!(abandoned(&[Ok(200)], true).await, [Duration::ZERO; 2]);
     }
 }

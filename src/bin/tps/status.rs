@@ -40,7 +40,7 @@ pub(crate) fn of(pool: &Pool) -> Value {
         "failed_requests": sample.failed_requests,
         "failed_slot_time": seconds(sample.failed_slot_time()),
         "abandoned_attempts": sample.abandoned_attempts,
-        "abandoned_slot_time": seconds(sample.abandoned_slot_time),
+        "abandoned_slot_time": seconds(sample.abandoned_slot_time()),
         "diagnosis": pool.diagnose(WINDOW),
     });
     for (name, time) in totals.named() {

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Run;
 use crate::clock::Instant;
-use crate::gate::{Change, SlotPhase};
+use crate::gate::{Change, PhaseTimes, SlotPhase};
 use crate::observe::{Sample, Start};
 use crate::record::RequestRecord;
 
@@ -187,12 +187,17 @@ impl<'a> Line<'a> {
         self.time("connect_time", sample.connect_time);
         self.time("connect_failed_time", sample.connect_failed_time);
         self.value("failed_requests", sample.failed_requests);
-        self.time("failed_slot_time", sample.failed_slot_time());
-        for phase in [SlotPhase::Dispatch, SlotPhase::Prefill, SlotPhase::Generate, SlotPhase::Drain] {
-            self.time(&format!("failed_slot_time_{}", phase.as_str()), sample.failed_phases.of(phase));
-        }
+        self.worked("failed_slot_time", &sample.failed_phases);
         self.value("abandoned_attempts", sample.abandoned_attempts);
-        self.time("abandoned_slot_time", sample.abandoned_slot_time);
+        self.worked("abandoned_slot_time", &sample.abandoned_phases);
+    }
+
+    /// What slots worked for that came to nothing: in all, and by phase.
+    fn worked(&mut self, key: &str, phases: &PhaseTimes) {
+        self.time(key, phases.total());
+        for phase in [SlotPhase::Dispatch, SlotPhase::Prefill, SlotPhase::Generate, SlotPhase::Drain] {
+            self.time(&format!("{key}_{}", phase.as_str()), phases.of(phase));
+        }
     }
 
     fn begin(out: &'a mut Vec<u8>, kind: &str, run: &'a Run) -> Self {

@@ -1,5 +1,6 @@
 //! Both runs side by side, where throughput was lost in each, and the verdict.
 
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use console::style;
@@ -17,7 +18,7 @@ const WORTH_A_LINE: f64 = 0.001;
 /// Writes it all.
 pub(super) fn write(out: &mut impl Write, old: &Outcome, new: &Outcome, verdict: &Verdict) -> io::Result<()> {
     writeln!(out, "\n{:<28}{:>12}{:>12}", "", style("baseline").bold(), style("candidate").bold())?;
-    let rows: [Row; 18] = [
+    let rows: [Row; 19] = [
         ("requests", |run| run.requests.to_string()),
         ("completed", |run| percent(run.success_rate)),
         ("retries", |run| run.retries.to_string()),
@@ -33,6 +34,7 @@ pub(super) fn write(out: &mut impl Write, old: &Outcome, new: &Outcome, verdict:
         ("  orchestration", |run| seconds(Some(run.gap_time_orchestration))),
         ("lost slot-time", |run| seconds(Some(run.lost_slot_time))),
         ("lost tokens", |run| number(run.lost_tokens)),
+        ("wasted tokens", |run| by_source(&run.wasted_tokens)),
         ("connections", |run| run.connections.to_string()),
         ("  connect time", |run| format!("{:.2} ms", run.connect_time * 1000.0)),
         ("  reused", |run| percent(run.connection_reuse_ratio)),
@@ -86,6 +88,12 @@ fn line(check: &Check) -> String {
         check.requests.0,
         check.requests.1,
     )
+}
+
+/// Tokens of several sources stay apart.
+fn by_source(tokens: &BTreeMap<&'static str, u64>) -> String {
+    let each: Vec<_> = tokens.iter().map(|(source, tokens)| format!("{tokens} {source}")).collect();
+    if each.is_empty() { "0".into() } else { each.join(", ") }
 }
 
 fn median(distribution: Option<&Distribution>) -> Option<f64> {
