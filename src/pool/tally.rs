@@ -1,6 +1,7 @@
 //! What a pool counts beside its gate.
 
 use std::sync::atomic::{AtomicU64, Ordering};
+#[cfg(feature = "connect")]
 use std::time::Duration;
 
 use crate::gate::{PhaseTimes, SlotPhase};
@@ -48,10 +49,7 @@ impl Tally {
 
     #[cfg(feature = "connect")]
     pub(super) fn connect_ended(&self, is_made: bool, elapsed: Duration) {
-        let Connects { made, failed, made_time, failed_time } = &self.connects;
-        let (count, time) = if is_made { (made, made_time) } else { (failed, failed_time) };
-        add(count, 1);
-        add(time, nanos(elapsed));
+        self.connects.ended(is_made, elapsed);
     }
 
     /// A slot worked so long for a request that came to nothing.
@@ -78,8 +76,6 @@ impl Tally {
 
     /// Fills in a sample, which has the tokens that passed while slots were held.
     pub(super) fn complete(&self, sample: &mut Sample) {
-        let count = |of: &AtomicU64| of.load(Ordering::Relaxed);
-        let time = |of: &AtomicU64| Duration::from_nanos(count(of));
         sample.completed = count(&self.completed);
         sample.output_tokens = count(&self.output_tokens);
         sample.emitted_tokens += count(&self.late_tokens);
@@ -89,13 +85,30 @@ impl Tally {
         sample.abandoned_attempts = count(&self.abandoned_attempts);
         sample.abandoned_phases = PhaseTimes::from_nanos(self.abandoned.each_ref().map(count));
         #[cfg(feature = "connect")]
-        {
-            sample.connections = count(&self.connects.made);
-            sample.connects_failed = count(&self.connects.failed);
-            sample.connect_time = time(&self.connects.made_time);
-            sample.connect_failed_time = time(&self.connects.failed_time);
-        }
+        self.connects.complete(sample);
     }
+}
+
+#[cfg(feature = "connect")]
+impl Connects {
+    fn ended(&self, is_made: bool, elapsed: Duration) {
+        let Self { made, failed, made_time, failed_time } = self;
+        let (number, time) = if is_made { (made, made_time) } else { (failed, failed_time) };
+        add(number, 1);
+        add(time, u64::try_from(elapsed.as_nanos()).unwrap_or(u64::MAX));
+    }
+
+    fn complete(&self, sample: &mut Sample) {
+        let time = |of: &AtomicU64| Duration::from_nanos(count(of));
+        sample.connections = count(&self.made);
+        sample.connects_failed = count(&self.failed);
+        sample.connect_time = time(&self.made_time);
+        sample.connect_failed_time = time(&self.failed_time);
+    }
+}
+
+fn count(of: &AtomicU64) -> u64 {
+    of.load(Ordering::Relaxed)
 }
 
 fn add(to: &AtomicU64, count: u64) {
@@ -104,8 +117,4 @@ fn add(to: &AtomicU64, count: u64) {
 
 fn add_phases(to: &[AtomicU64; SlotPhase::ALL.len()], times: &PhaseTimes) {
     to.iter().zip(times.nanos()).for_each(|(sum, time)| add(sum, time));
-}
-
-fn nanos(time: Duration) -> u64 {
-    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }
