@@ -20,6 +20,7 @@
 mod acquire;
 mod backlog;
 mod change;
+mod counts;
 mod ledger;
 mod meter;
 mod queue;
@@ -35,9 +36,10 @@ use crossbeam_utils::CachePadded;
 pub use self::acquire::{Acquire, Refusal, Refused};
 pub use self::backlog::{Backlog, Backoff, Items};
 pub use self::change::{Change, Quantity};
+pub use self::counts::{Counts, GapCause};
 pub(crate) use self::ledger::{Account, Found};
 pub use self::ledger::{PhaseTimes, Retry, SlotPhase};
-pub use self::meter::{Ages, Counts, GapCause, GapMeter, Reading, Totals};
+pub use self::meter::{Ages, GapMeter, Reading, Totals};
 pub use self::slot::{Departure, Slot};
 
 use self::change::Listener;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::Inner;
+use super::counts::Counts;
 use super::ledger::Account;
-use super::meter::Counts;
 use super::state::Admission;
 use crate::clock::Instant;
 

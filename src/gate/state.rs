@@ -7,8 +7,9 @@ use slab::Slab;
 
 use super::Arrivals;
 use super::change::{Change, Quantity};
+use super::counts::Counts;
 use super::ledger::{Account, Open, PhaseTimes};
-use super::meter::{Ages, Counts, GapMeter, Reading};
+use super::meter::{Ages, GapMeter, Reading};
 use super::queue::{Called, Queue};
 use super::slot::Departure;
 use crate::clock::Instant;

@@ -2,7 +2,6 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::io::IoSlice;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,19 +12,19 @@ use http::{HeaderMap, Method, Request, StatusCode};
 
 use super::attempt::{self, Outside, RequestId};
 use super::error_type::ErrorType;
+use super::reading::read;
 use super::refusal;
 use super::retries::Retries;
+use super::telling::tell;
+use super::trace::trace_id;
 use crate::clock::Instant;
 use crate::gate::{Account, Acquire, Departure, Found, PhaseTimes, Refusal, Refused, Retry, Slot, SlotPhase};
 use crate::outcome::{Outcome, Phase};
 use crate::pool::Pool;
-use crate::record::{Generated, RequestRecord};
+use crate::record::RequestRecord;
 use crate::timeline::Timeline;
 use crate::tokens::{Turn, count_later};
 use crate::wire::{Progress, Reader};
-
-/// The most slices of one frame that are looked at.
-const MOST_SLICES: usize = 64;
 
 /// One request under way. It travels from the future to the body, and ends in
 /// exactly one record: by [`end`](Self::end), or by being dropped.
@@ -388,62 +387,6 @@ impl Flight {
             }
         }
     }
-}
-
-/// Completes a record by what the response was found to carry, and lets it go.
-fn tell(pool: &Pool, reader: &Reader, mut record: RequestRecord) {
-    let (first, fullest) = reader.content().tokens_in_frames();
-    record.timeline.tokens_in_frames(first, fullest);
-    record.generated = Some(generated(reader, pool));
-    pool.ended(record);
-}
-
-/// Shows a frame's data to the reader without taking any of it.
-fn read(reader: &mut Reader, data: &impl Buf) -> Progress {
-    let first = data.chunk();
-    if first.len() == data.remaining() {
-        return reader.push(first);
-    }
-    let mut slices = [IoSlice::new(&[]); MOST_SLICES];
-    let count = data.chunks_vectored(&mut slices);
-    let mut seen = 0;
-    for slice in slices.iter().take(count) {
-        reader.feed(slice);
-        seen += slice.len();
-    }
-    if seen < data.remaining() {
-        reader.lose();
-    }
-    reader.progress()
-}
-
-fn generated(reader: &Reader, pool: &Pool) -> Generated {
-    let content = reader.content();
-    let usage = content.usage_seen();
-    let (tokens, chosen) = (pool.tokens(), content.counting().chosen());
-    Generated {
-        format: reader.format(),
-        streamed: reader.streamed(),
-        model: content.model_name().map(Into::into),
-        finish_reason: content.finish_reason().map(Into::into),
-        output_tokens: content.output_tokens().filter(|(_, source)| tokens.admits(chosen, *source)),
-        usage_output_tokens: usage.normalised_output(),
-        input_tokens: usage.input.map(u64::from),
-        reasoning_tokens: usage.reasoning.map(u64::from),
-        counted_tokens: content.counted(),
-        tokenizer: tokens.name_of(chosen),
-        content_events: content.content_events(),
-        skipped_events: reader.skipped(),
-    }
-}
-
-/// The trace of a W3C `traceparent`: 32 hexadecimal digits, not all zero.
-fn trace_id(headers: &HeaderMap) -> Option<Box<str>> {
-    let parent = headers.get("traceparent")?.to_str().ok()?;
-    let trace = parent.split('-').nth(1)?;
-    let is_hex = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-    let valid = trace.len() == 32 && trace.bytes().all(is_hex) && trace.bytes().any(|byte| byte != b'0');
-    valid.then(|| trace.into())
 }
 
 impl Drop for Flight {

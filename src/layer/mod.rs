@@ -14,9 +14,12 @@ mod error_type;
 mod fate;
 mod flight;
 mod future;
+mod reading;
 mod refusal;
 mod retries;
 mod service;
+mod telling;
+mod trace;
 
 pub use self::attempt::{AttemptCause, RequestId};
 pub use self::body::ResponseBody;
