@@ -91,6 +91,12 @@ pub struct Generated {
 }
 
 impl RequestRecord {
+    /// Those of [`retries`](Self::retries) that another attempt went out for, and
+    /// that were not given up in their wait.
+    pub fn retries_made(&self) -> impl Iterator<Item = &Retry> {
+        self.retries.iter().filter(|retry| retry.resumed_at.is_some())
+    }
+
     /// Output tokens by the best source there is; absent where nothing is
     /// known of them.
     #[must_use]

@@ -25,8 +25,7 @@ pub(super) fn requests(records: &[Arc<RequestRecord>]) -> Vec<Logical<'_>> {
     // before has ended.
     let mut seen: HashMap<(&str, u32), Vec<usize>> = HashMap::new();
     for record in records {
-        let made_inside = record.retries.iter().filter(|retry| retry.resumed_at.is_some()).count();
-        let mut retries = made_inside as u64 + u64::from(record.attempt > 1);
+        let mut retries = record.retries_made().count() as u64 + u64::from(record.attempt > 1);
         let before = record.attempt.checked_sub(1).filter(|before| *before > 0);
         if let Some(before) = before.and_then(|before| seen.get_mut(&(&*record.request_id, before))) {
             let has_ended = |index: &usize| {

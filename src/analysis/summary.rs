@@ -78,9 +78,9 @@ pub struct Summary {
     pub dispatched: u64,
     /// Connections made for them; zero where no connector was measured, as the next two.
     pub connections: u64,
-    /// Connections that could not be made.
+    /// Connections that could not be made. Their time is not in the next.
     pub connects_failed: u64,
-    /// Time that all of these took, added up.
+    /// Time that those made took, added up.
     pub connect_time: f64,
     /// The share of what was sent that found a connection already made.
     pub connection_reuse_ratio: Option<f64>,

@@ -14,7 +14,7 @@ use super::queue::{Called, Queue};
 use super::slot::Departure;
 use crate::clock::Instant;
 
-/// The gate's books. There is no second account: whether a slot is free is read
+/// The gate's books. There is no second set of them: whether a slot is free is read
 /// off the counts, and after every change as many of the queue have been called
 /// as there are free slots.
 // Laid out as written: what each transition touches lies on few cache lines.

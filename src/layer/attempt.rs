@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::Request;
 
 use super::fate::Fate;
-use super::retries::Attempt;
 use crate::pool::Pool;
 
 /// The request's id where it has no `x-request-id` header, and that of a later
@@ -15,6 +14,14 @@ use crate::pool::Pool;
 /// given an id of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RequestId(pub Arc<str>);
+
+/// Which attempt a request is, counted from 1, where the retrying is done
+/// outside and the meter sees each attempt as a request. Whoever retries puts
+/// it in the request's extensions. Without it the header
+/// `x-stainless-retry-count` of the official SDKs tells, and without that an
+/// attempt is the first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Attempt(pub u32);
 
 /// Why the attempt before this one failed: `status_429`, `status_5xx`,
 /// `connect`, `timeout` and the like. Whoever retries puts it in the extensions

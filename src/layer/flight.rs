@@ -379,7 +379,7 @@ impl Flight {
                         Turn::Count if !pool.is_closing() => {}
                         _ => reader.give_up_count(),
                     }
-                    pool.late_tokens(reader.count_rest().tokens);
+                    pool.tally().late_tokens(reader.count_rest().tokens);
                     tell(&pool, &reader, record);
                     pool.count_ended();
                 };

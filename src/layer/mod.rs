@@ -21,11 +21,11 @@ mod service;
 mod telling;
 mod trace;
 
-pub use self::attempt::{AttemptCause, RequestId};
+pub use self::attempt::{Attempt, AttemptCause, RequestId};
 pub use self::body::ResponseBody;
 pub use self::error_type::ErrorType;
 pub use self::future::ResponseFuture;
-pub use self::retries::{Attempt, Retries};
+pub use self::retries::Retries;
 pub use self::service::{Meter, MeterLayer};
 #[cfg(feature = "retry")]
 pub(crate) use self::{attempt::number as attempt_number, fate::Fate};

@@ -1,4 +1,4 @@
-//! How a retry on either side of the meter tells of itself.
+//! How a retry inside the meter tells of itself.
 
 use std::sync::Arc;
 
@@ -20,14 +20,6 @@ pub struct Retries {
     /// Those of a meter further out, whose slot is held all the while too.
     outer: Option<Box<Self>>,
 }
-
-/// Which attempt a request is, counted from 1, where the retrying is done
-/// outside and the meter sees each attempt as a request. Whoever retries puts
-/// it in the request's extensions. Without it the header
-/// `x-stainless-retry-count` of the official SDKs tells, and without that an
-/// attempt is the first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Attempt(pub u32);
 
 impl Retries {
     pub(super) fn new(pool: PoolId, account: Arc<Account>, outer: Option<Self>) -> Self {

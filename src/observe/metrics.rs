@@ -183,9 +183,7 @@ impl Observer for Metrics {
         let timeline = &record.timeline;
         counter!(REQUESTS, "pool" => pool(), "outcome" => outcome, "phase" => record.phase.as_str())
             .increment(1);
-        // Only those that another attempt went out for.
-        let inside =
-            record.retries.iter().filter(|retry| retry.resumed_at.is_some()).map(|retry| retry.cause);
+        let inside = record.retries_made().map(|retry| retry.cause);
         for cause in inside.chain(record.attempt_cause) {
             counter!(RETRIES, "pool" => pool(), "cause" => cause).increment(1);
         }

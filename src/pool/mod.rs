@@ -180,11 +180,6 @@ impl Pool {
         PoolId(Arc::downgrade(&self.inner))
     }
 
-    /// Tokens became certain after their slot had gone back.
-    pub(crate) fn late_tokens(&self, tokens: u64) {
-        self.inner.tally.late_tokens(tokens);
-    }
-
     /// A record waits for the count of its tokens.
     pub(crate) fn count_begins(&self) {
         self.inner.counts_open.fetch_add(1, Ordering::SeqCst);
@@ -218,8 +213,7 @@ impl Pool {
 
     pub(crate) fn ended(&self, record: RequestRecord) {
         let tally = &self.inner.tally;
-        let sent_again = record.retries.iter().filter(|retry| retry.resumed_at.is_some()).count();
-        tally.dispatched(sent_again as u64);
+        tally.dispatched(record.retries_made().count() as u64);
         if record.outcome == Outcome::Completed {
             tally.completed(record.output_tokens().unwrap_or(0));
         }

@@ -38,7 +38,7 @@ impl Tally {
     }
 
     /// Tokens became certain after their slot had gone back.
-    pub(super) fn late_tokens(&self, tokens: u64) {
+    pub(crate) fn late_tokens(&self, tokens: u64) {
         add(&self.late_tokens, tokens);
     }
 

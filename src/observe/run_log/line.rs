@@ -118,8 +118,7 @@ impl<'a> Line<'a> {
     fn retries(&mut self, record: &RequestRecord) {
         self.value("attempt", record.attempt);
         self.maybe(record.attempt_cause, |line, cause| line.text("attempt_cause", cause));
-        // Only those that another attempt went out for.
-        let made: Vec<_> = record.retries.iter().filter(|retry| retry.resumed_at.is_some()).collect();
+        let made: Vec<_> = record.retries_made().collect();
         self.value("retry_count", made.len());
         if record.retries.is_empty() {
             return;
