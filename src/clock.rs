@@ -84,6 +84,12 @@ impl Anchor {
         Self { instant: Instant::now(), wall: SystemTime::now() }
     }
 
+    /// The anchor of instants that are nanoseconds since the Unix epoch.
+    #[cfg(feature = "analysis")]
+    pub(crate) fn unix() -> Self {
+        Self { instant: Instant(NonZeroU64::MIN), wall: SystemTime::UNIX_EPOCH + Duration::from_nanos(1) }
+    }
+
     /// The wall time of `at`, as this anchor's moment and the monotonic clock
     /// give it. The differences of wall times are those of the instants, to
     /// the nanosecond. What the system's clock cannot hold is the anchor's own.

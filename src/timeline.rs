@@ -78,6 +78,13 @@ impl Timeline {
         self.fullest_chunk_tokens = u32::try_from(fullest).unwrap_or(u32::MAX);
     }
 
+    /// The longest time between two consecutive content frames, where it was told
+    /// and the frames were not.
+    #[cfg(feature = "analysis")]
+    pub(crate) fn tell_max_token_gap(&mut self, gap: Duration) {
+        self.max_token_gap = u64::try_from(gap.as_nanos()).ok().and_then(NonZeroU64::new);
+    }
+
     /// The wait for a slot: `admitted_at - queued_at`. Absent if never admitted.
     #[must_use]
     pub fn t_queue(&self) -> Option<Duration> {

@@ -5,8 +5,10 @@
 //! here around the circle (Politis and Romano, 1992), so that every bin is
 //! drawn as often as any other.
 
+use std::time::Duration;
+
 use super::Run;
-use super::logical;
+use super::sweep::Sweep;
 use crate::outcome::Outcome;
 
 /// Bins that a run's window is cut into.
@@ -39,40 +41,27 @@ pub(super) fn bins(run: &Run) -> Vec<Bin> {
         return Vec::new();
     }
     let mut bins = vec![Bin { seconds: width, ..Bin::default() }; BINS];
-    for request in logical::requests(&run.records) {
-        let Some(released) = request.last.timeline.released_at else { continue };
-        let at = released.since(run.start.at).as_secs_f64();
+    let start = run.meta.started_at;
+    for row in run.requests() {
+        let at = row.ended_at().since(start).as_secs_f64();
         let bin = &mut bins[((at / width) as usize).min(BINS - 1)];
         bin.requests += 1.0;
-        bin.retries += request.retries as f64;
-        bin.judged += f64::from(u8::from(request.last.outcome != Outcome::Cancelled));
-        if request.last.outcome == Outcome::Completed {
+        bin.retries += row.retries() as f64;
+        bin.judged += f64::from(u8::from(row.outcome != Outcome::Cancelled));
+        if row.is_completed() {
             bin.completed += 1.0;
-            bin.tokens += request.last.output_tokens().unwrap_or(0) as f64;
+            bin.tokens += row.output_tokens.get().unwrap_or(0) as f64;
         }
     }
-    let mut before = 0.0;
+    let mut sweep = Sweep::new(run);
+    let mut before = Duration::ZERO;
     for (index, bin) in bins.iter_mut().enumerate() {
-        let until = gap_until(run, width * (index + 1) as f64);
-        bin.gap = until - before;
-        before = until;
+        let until = start.after(Duration::from_secs_f64(width * (index + 1) as f64));
+        let gap = sweep.read(until.unwrap_or(run.ends_at())).reading.totals.gap_time();
+        bin.gap = gap.saturating_sub(before).as_secs_f64();
+        before = gap;
     }
     bins
-}
-
-/// `gap_time` from the start until `at`: exact at the samples, even between them.
-fn gap_until(run: &Run, at: f64) -> f64 {
-    let mut last = (0.0, 0.0);
-    for sample in &run.samples {
-        let here = sample.reading.at.since(run.start.at).as_secs_f64();
-        let gap = sample.reading.totals.gap_time().as_secs_f64();
-        if here >= at {
-            let part = if here > last.0 { (at - last.0) / (here - last.0) } else { 1.0 };
-            return last.1 + (gap - last.1) * part;
-        }
-        last = (here, gap);
-    }
-    last.1
 }
 
 /// The interval that holds `confidence` of the resampled differences

@@ -21,11 +21,10 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// The distribution of the values that are there; absent where none is.
+    /// The distribution of these values; absent where there is none.
     #[must_use]
-    pub fn of(values: impl IntoIterator<Item = Option<f64>>) -> Option<Self> {
-        let mut values: Vec<f64> = values.into_iter().flatten().collect();
-        values.sort_by(f64::total_cmp);
+    pub fn of(mut values: Vec<f64>) -> Option<Self> {
+        values.sort_unstable_by(f64::total_cmp);
         let max = *values.last()?;
         let count = values.len();
         let rank = |share: f64| values[((share * count as f64).ceil() as usize).clamp(1, count) - 1];
@@ -41,9 +40,9 @@ mod tests {
     /// The figures of one to a hundred, and of nothing.
     #[test]
     fn nearest_rank() {
-        let of = Distribution::of((1..=100).rev().map(|value| Some(f64::from(value)))).unwrap();
+        let of = Distribution::of((1..=100).rev().map(f64::from).collect()).unwrap();
         assert_eq!((of.count, of.mean, of.p50, of.p90, of.p99, of.max), (100, 50.5, 50.0, 90.0, 99.0, 100.0));
-        assert_eq!(Distribution::of([Some(3.0), None]).unwrap().p99, 3.0);
-        assert_eq!(Distribution::of([None]), None);
+        assert_eq!(Distribution::of(vec![3.0]).unwrap().p99, 3.0);
+        assert_eq!(Distribution::of(Vec::new()), None);
     }
 }

@@ -1,44 +1,55 @@
-//! Attempts joined to the requests they belong to.
+//! Attempts joined to the requests they belong to: those made inside the meter
+//! are one row, those made outside have a row each, with one `request_id`.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
-use crate::record::RequestRecord;
+use super::row::{Retried, Row};
 
-/// A request as its user sees it: its attempts, whether they were made inside
-/// the meter (one record) or outside (a record each, with one `request_id`).
-#[derive(Debug)]
-pub(super) struct Logical<'a> {
-    /// The attempt that decided: the last.
-    pub(super) last: &'a RequestRecord,
-    /// How often it was tried again.
-    pub(super) retries: u64,
-}
-
-/// The requests of these records, in the order of their last attempts' ends.
-pub(super) fn requests(records: &[Arc<RequestRecord>]) -> Vec<Logical<'_>> {
-    let mut records: Vec<_> = records.iter().collect();
-    records.sort_by_key(|record| (record.timeline.released_at, record.attempt));
-    let mut requests: Vec<Option<Logical<'_>>> = Vec::with_capacity(records.len());
+/// Marks the rows that were given up for another attempt, and counts in the
+/// last of each request how often it was tried again.
+///
+/// The rows are in the order of their ends.
+pub(super) fn join(rows: &mut [Row]) {
+    for row in rows.iter_mut() {
+        row.is_superseded = false;
+        let times = row.retried.as_ref().map_or(0, |retried| retried.made().count() as u64);
+        tried_again(row, times + u64::from(row.attempt > 1));
+    }
+    // The requests of one attempt, which are nearly all, are not looked at twice.
+    let ids: HashSet<u64> = rows.iter().filter(|row| row.attempt > 1).map(|row| row.id).collect();
     // Where the attempts of this id and number are, in the order of their ends. Ids
     // may repeat: what is joined must be the next attempt, and begin after the one
     // before has ended.
-    let mut seen: HashMap<(&str, u32), Vec<usize>> = HashMap::new();
-    for record in records {
-        let mut retries = record.retries_made().count() as u64 + u64::from(record.attempt > 1);
-        let before = record.attempt.checked_sub(1).filter(|before| *before > 0);
-        if let Some(before) = before.and_then(|before| seen.get_mut(&(&*record.request_id, before))) {
-            let has_ended = |index: &usize| {
-                let last = requests[*index].as_ref().map(|before| before.last);
-                last.is_some_and(|last| last.timeline.released_at <= Some(record.timeline.queued_at))
-            };
+    let mut seen: HashMap<(u64, u16), Vec<usize>> = HashMap::new();
+    for index in 0..rows.len() {
+        let (id, attempt, queued_at) = (rows[index].id, rows[index].attempt, rows[index].timeline.queued_at);
+        if !ids.contains(&id) {
+            continue;
+        }
+        let before = attempt.checked_sub(1).filter(|before| *before > 0);
+        if let Some(before) = before.and_then(|before| seen.get_mut(&(id, before))) {
             // The latest that had ended by then.
-            if let Some(at) = before.partition_point(has_ended).checked_sub(1) {
-                retries += requests[before.remove(at)].take().map_or(0, |before| before.retries);
+            let ended = before.partition_point(|index| rows[*index].ended_at() <= queued_at);
+            if let Some(at) = ended.checked_sub(1) {
+                let before = before.remove(at);
+                rows[before].is_superseded = true;
+                let times = rows[before].retries() + rows[index].retries();
+                tried_again(&mut rows[index], times);
             }
         }
-        seen.entry((&record.request_id, record.attempt)).or_default().push(requests.len());
-        requests.push(Some(Logical { last: record, retries }));
+        seen.entry((id, attempt)).or_default().push(index);
     }
-    requests.into_iter().flatten().collect()
+}
+
+/// The rows that requests ended with.
+pub(super) fn requests(rows: &[Row]) -> impl Iterator<Item = &Row> + Clone {
+    rows.iter().filter(|row| !row.is_superseded)
+}
+
+fn tried_again(row: &mut Row, times: u64) {
+    match &mut row.retried {
+        Some(retried) => retried.times = times,
+        None if times == 0 => {}
+        None => row.retried = Some(Box::new(Retried { times, ..Retried::default() })),
+    }
 }

@@ -1,13 +1,32 @@
 //! From what was measured to figures, and from two runs to a verdict.
+//!
+//! A [`Run`] is kept in memory by a [`Recording`], or read from a run log by
+//! [`Logs`]. Its [`Summary`] follows from its requests and its changes alone, and
+//! is held against what the pool itself told.
 
+mod agreement;
 mod bootstrap;
 mod distribution;
+mod log;
 mod logical;
+mod names;
+mod recomputed;
+mod recording;
+mod row;
 mod run;
+mod slots;
 mod summary;
+mod sweep;
+mod told;
+mod traffic;
 mod verdict;
 
+pub use self::agreement::{Agreement, Disagreement};
 pub use self::distribution::Distribution;
-pub use self::run::{Recording, Run};
+pub use self::log::{Kind, LeftOut, Logs, Problem};
+pub use self::recording::Recording;
+pub use self::run::Run;
+pub use self::slots::Slots;
 pub use self::summary::Summary;
-pub use self::verdict::{Check, Rule, Verdict};
+pub use self::traffic::{Distributions, Length, Mismatch, Traffic};
+pub use self::verdict::{Check, Comparison, Demands, Rule, Verdict};

@@ -1,72 +1,139 @@
 //! One run: all that was told of a pool from its start to its end.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
 
-use crate::diagnosis::Diagnosis;
-use crate::observe::{Observer, Sample, Start};
-use crate::record::RequestRecord;
-use crate::sync::Mutex;
+use super::logical;
+use super::names::{Name, Names};
+use super::row::Row;
+use super::told::Told;
+use crate::clock::{Anchor, Instant};
+use crate::gate::Change;
 
-/// What was told of one pool.
+/// All that was told of one pool from its start to its end: kept in memory by a
+/// [`Recording`](super::Recording), or read from a run log.
+///
+/// Requests that have not ended are not in it.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
 pub struct Run {
-    /// How it started.
-    pub start: Start,
-    /// Every request that has ended, in the order of their ends.
-    pub records: Vec<Arc<RequestRecord>>,
-    /// How it stood, in the order of time. The last one closes the window.
-    pub samples: Vec<Sample>,
+    pub(super) meta: Meta,
+    /// In the order of their ends, their attempts joined.
+    pub(super) rows: Vec<Row>,
+    pub(super) names: Names,
+    pub(super) changes: Vec<Change>,
+    /// In the order of time.
+    pub(super) told: Vec<Told>,
+    /// When the run ended, where that was told.
+    pub(super) closed_at: Option<Instant>,
+    ends_at: Instant,
 }
 
-/// An observer that keeps a run in memory. All clones are the same recording.
-#[derive(Clone, Debug, Default)]
-pub struct Recording(Arc<Mutex<Option<Run>>>);
-
-impl Run {
-    /// Where throughput was lost from the first sample to the last; absent
-    /// before the first.
-    #[must_use]
-    pub fn diagnosis(&self) -> Option<Diagnosis> {
-        Some(Diagnosis::of(self.samples.first()?, self.samples.last()?))
-    }
-
-    /// From the start to the last sample; zero without one.
-    #[must_use]
-    pub fn window_time(&self) -> Duration {
-        self.samples.last().map_or(Duration::ZERO, |sample| sample.reading.at.since(self.start.at))
-    }
+/// What a run says of itself.
+#[derive(Clone, Debug)]
+pub(super) struct Meta {
+    pub(super) run_id: Box<str>,
+    pub(super) pool: Box<str>,
+    /// Where it was read from; absent for what was kept in memory.
+    pub(super) file: Option<Box<str>>,
+    pub(super) version: Option<Box<str>>,
+    pub(super) started_at: Instant,
+    pub(super) cap: u32,
+    pub(super) tokenizer: Box<str>,
+    pub(super) labels: BTreeMap<Box<str>, Box<str>>,
+    pub(super) anchor: Anchor,
+    /// Lines that the log's writer could not keep, as its `end` line says.
+    pub(super) dropped_records: u64,
 }
 
-impl Recording {
-    /// The run as it stands; absent before its start.
-    #[must_use]
-    pub fn run(&self) -> Option<Run> {
-        self.0.lock().clone()
-    }
+/// A run under way.
+#[derive(Clone, Debug)]
+pub(super) struct Gathering {
+    pub(super) meta: Meta,
+    pub(super) rows: Vec<Row>,
+    pub(super) names: Names,
+    pub(super) changes: Vec<Change>,
+    pub(super) told: Vec<Told>,
+    pub(super) closed_at: Option<Instant>,
+}
 
-    fn add(&self, add: impl FnOnce(&mut Run)) {
-        if let Some(run) = &mut *self.0.lock() {
-            add(run);
+impl Gathering {
+    /// So many samples are kept. Of more, every second one is.
+    const MOST_TOLD: usize = 16_384;
+
+    pub(super) fn new(meta: Meta) -> Self {
+        Self {
+            meta,
+            rows: Vec::new(),
+            names: Names::default(),
+            changes: Vec::new(),
+            told: Vec::new(),
+            closed_at: None,
         }
     }
+
+    /// A sample; none is kept beyond what memory is bounded by, but always the last.
+    pub(super) fn sample(&mut self, told: Told) {
+        if self.told.len() >= Self::MOST_TOLD {
+            let mut index = 0;
+            self.told.retain(|_| {
+                index += 1;
+                index % 2 == 1
+            });
+        }
+        self.told.push(told);
+    }
+
+    /// The run as it stands.
+    pub(super) fn finish(mut self) -> Run {
+        self.rows.sort_by_key(|row| (row.ended_at(), row.attempt));
+        logical::join(&mut self.rows);
+        self.told.sort_by_key(|told| told.at);
+        let last = [
+            self.rows.last().map(Row::ended_at),
+            self.told.last().map(|told| told.at),
+            self.changes.iter().map(|change| change.at).max(),
+        ];
+        let last = last.into_iter().flatten().max().unwrap_or(self.meta.started_at);
+        let ends_at = self.closed_at.unwrap_or(last).max(self.meta.started_at);
+        let Self { meta, rows, names, changes, told, closed_at } = self;
+        Run { meta, rows, names, changes, told, closed_at, ends_at }
+    }
 }
 
-impl Observer for Recording {
-    fn start(&self, start: &Start) {
-        *self.0.lock() = Some(Run { start: start.clone(), records: Vec::new(), samples: Vec::new() });
+impl Run {
+    /// The name of the pool.
+    #[must_use]
+    pub fn pool(&self) -> &str {
+        &self.meta.pool
     }
 
-    fn request(&self, record: &Arc<RequestRecord>) {
-        self.add(|run| run.records.push(record.clone()));
+    /// The name of the run; empty for one that was kept in memory.
+    #[must_use]
+    pub fn run_id(&self) -> &str {
+        &self.meta.run_id
     }
 
-    fn sample(&self, sample: &Sample) {
-        self.add(|run| run.samples.push(sample.clone()));
+    /// When it started.
+    #[must_use]
+    pub fn started_at(&self) -> SystemTime {
+        self.wall(self.meta.started_at)
     }
 
-    fn end(&self, sample: &Sample) {
-        self.sample(sample);
+    /// From the start to the end, or to the last instant that was told of.
+    #[must_use]
+    pub fn window_time(&self) -> Duration {
+        self.ends_at.since(self.meta.started_at)
+    }
+
+    pub(super) fn ends_at(&self) -> Instant {
+        self.ends_at
+    }
+
+    pub(super) fn wall(&self, at: Instant) -> SystemTime {
+        self.meta.anchor.wall(at)
+    }
+
+    pub(super) fn name(&self, name: Name) -> &str {
+        self.names.get(name)
     }
 }

@@ -60,6 +60,11 @@ impl Totals {
         self.phases.iter_mut().zip(times).for_each(|(sum, time)| *sum += time);
     }
 
+    /// Enters what a slot did that has been given back.
+    pub(crate) fn attribute(&mut self, times: &PhaseTimes) {
+        times.add_to(&mut self.phases);
+    }
+
     fn minus(&self, earlier: &Self) -> Self {
         Self {
             window: self.window.saturating_sub(earlier.window),
@@ -319,7 +324,7 @@ impl GapMeter {
 
     /// Enters what a slot did that has been given back.
     pub(super) fn attribute(&mut self, times: &PhaseTimes) {
-        times.add_to(&mut self.totals.phases);
+        self.totals.attribute(times);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use console::{Term, style};
 use tower_tps::analysis::{Distribution, Run, Summary};
-use tower_tps::gate::Counts;
+use tower_tps::gate::Reading;
 
 use super::orchestration::Thread;
 use crate::failure::Failure;
@@ -41,55 +41,58 @@ impl Live {
     }
 
     fn show(&mut self, name: &str, requests: usize, work: &Thread) {
-        let Some(summary) = work.recording().run().as_ref().and_then(Summary::of) else { return };
-        let counts = work.pool().reading().counts;
+        let Some(summary) = work.recording().run().as_ref().map(Summary::of) else { return };
+        let reading = work.pool().reading();
         // Where it cannot be shown there is nobody to tell.
         let _ = if self.term.is_term() {
-            let lines = table(name, requests, &counts, &summary);
+            let lines = table(name, requests, &reading, &summary);
             let cleared = self.term.clear_last_lines(std::mem::replace(&mut self.drawn, lines.len()));
             cleared.and_then(|()| lines.iter().try_for_each(|line| self.term.write_line(line)))
         } else {
-            self.term.write_line(&line(name, requests, &counts, &summary))
+            self.term.write_line(&line(name, requests, &reading, &summary))
         };
     }
 }
 
-fn table(name: &str, requests: usize, counts: &Counts, summary: &Summary) -> Vec<String> {
-    let gap = summary.gap_fraction.unwrap_or(0.0);
-    let gap = style(percent(Some(gap)));
-    let gap = if summary.gap_fraction > Some(0.1) { gap.red() } else { gap.green() };
+fn table(name: &str, requests: usize, reading: &Reading, summary: &Summary) -> Vec<String> {
+    // The requests under way are in the reading, and in no summary.
+    let (counts, gap_fraction) = (&reading.counts, reading.totals.gap_fraction().unwrap_or(0.0));
+    let gap = style(percent(Some(gap_fraction)));
+    let gap = if gap_fraction > 0.1 { gap.red() } else { gap.green() };
     let slots: String = (0..counts.cap).map(|slot| if slot < counts.in_flight { '█' } else { '·' }).collect();
+    let rates = &summary.traffic.distributions;
     vec![
         format!("{:<10} {} of {requests} done", style(name).bold().for_stderr(), done(summary)),
         format!("  slots    {slots}  {} of {}, queue {}", counts.in_flight, counts.cap, counts.queue_depth()),
         format!("  gap      {gap} of the time so far"),
         format!(
             "  tokens/s stream {:>6}   end to end {:>6}   system {:>6}",
-            median(summary.stream_tps.as_ref()),
-            median(summary.end_to_end_tps.as_ref()),
+            median(rates.stream_tps.as_ref()),
+            median(rates.end_to_end_tps.as_ref()),
             number(summary.system_tps),
         ),
-        format!("  TTFT     {} (median)", seconds(summary.ttft.as_ref())),
+        format!("  TTFT     {} (median)", seconds(rates.ttft.as_ref())),
     ]
 }
 
-fn line(name: &str, requests: usize, counts: &Counts, summary: &Summary) -> String {
+fn line(name: &str, requests: usize, reading: &Reading, summary: &Summary) -> String {
+    let (counts, rates) = (&reading.counts, &summary.traffic.distributions);
     format!(
         "{name}: {} of {requests} done, in flight {} of {}, queue {}, gap {}, tokens/s: stream {}, end to end {}, system {}; TTFT {}",
         done(summary),
         counts.in_flight,
         counts.cap,
         counts.queue_depth(),
-        percent(summary.gap_fraction),
-        median(summary.stream_tps.as_ref()),
-        median(summary.end_to_end_tps.as_ref()),
+        percent(reading.totals.gap_fraction()),
+        median(rates.stream_tps.as_ref()),
+        median(rates.end_to_end_tps.as_ref()),
         number(summary.system_tps),
-        seconds(summary.ttft.as_ref()),
+        seconds(rates.ttft.as_ref()),
     )
 }
 
 fn done(summary: &Summary) -> u64 {
-    summary.outcomes.get("completed").copied().unwrap_or(0)
+    summary.traffic.outcomes.get("completed").copied().unwrap_or(0)
 }
 
 fn median(distribution: Option<&Distribution>) -> String {

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 
 use console::style;
-use tower_tps::analysis::{Check, Distribution, Summary, Verdict};
+use tower_tps::analysis::{Check, Comparison, Distribution, Summary};
 
-use super::Outcome;
 use super::live::{number, percent};
 
 /// A figure's name, and how it is written.
@@ -16,31 +15,32 @@ type Row = (&'static str, fn(&Summary) -> String);
 const WORTH_A_LINE: f64 = 0.001;
 
 /// Writes it all.
-pub(super) fn write(out: &mut impl Write, old: &Outcome, new: &Outcome, verdict: &Verdict) -> io::Result<()> {
+pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result<()> {
+    let Comparison { baseline: old, candidate: new, verdict, .. } = comparison;
     writeln!(out, "\n{:<28}{:>12}{:>12}", "", style("baseline").bold(), style("candidate").bold())?;
     let rows: [Row; 19] = [
-        ("requests", |run| run.requests.to_string()),
-        ("completed", |run| percent(run.success_rate)),
-        ("retries", |run| run.retries.to_string()),
+        ("requests", |run| run.traffic.requests.to_string()),
+        ("completed", |run| percent(run.traffic.success_rate)),
+        ("retries", |run| run.traffic.retries.to_string()),
         ("window", |run| format!("{:.2} s", run.window_time)),
         ("system tokens/s", |run| number(run.system_tps)),
-        ("stream tokens/s, p50", |run| number(median(run.stream_tps.as_ref()))),
-        ("end-to-end tokens/s, p50", |run| number(median(run.end_to_end_tps.as_ref()))),
-        ("TTFT, p50", |run| seconds(median(run.ttft.as_ref()))),
-        ("TTFT, p99", |run| seconds(run.ttft.as_ref().map(|ttft| ttft.p99))),
-        ("gap", |run| percent(run.gap_fraction)),
-        ("  wakeup", |run| seconds(Some(run.gap_time_wakeup))),
-        ("  backoff", |run| seconds(Some(run.gap_time_backoff))),
-        ("  orchestration", |run| seconds(Some(run.gap_time_orchestration))),
-        ("lost slot-time", |run| seconds(Some(run.lost_slot_time))),
-        ("lost tokens", |run| number(run.lost_tokens)),
-        ("wasted tokens", |run| by_source(&run.wasted_tokens)),
-        ("connections", |run| run.connections.to_string()),
-        ("  connect time", |run| format!("{:.2} ms", run.connect_time * 1000.0)),
-        ("  reused", |run| percent(run.connection_reuse_ratio)),
+        ("stream tokens/s, p50", |run| number(median(run.traffic.distributions.stream_tps.as_ref()))),
+        ("end-to-end tokens/s, p50", |run| number(median(run.traffic.distributions.end_to_end_tps.as_ref()))),
+        ("TTFT, p50", |run| seconds(median(run.traffic.distributions.ttft.as_ref()))),
+        ("TTFT, p99", |run| seconds(run.traffic.distributions.ttft.as_ref().map(|ttft| ttft.p99))),
+        ("gap", |run| percent(run.slots.gap_fraction)),
+        ("  wakeup", |run| seconds(Some(run.slots.gap_time_wakeup))),
+        ("  backoff", |run| seconds(Some(run.slots.gap_time_backoff))),
+        ("  orchestration", |run| seconds(Some(run.slots.gap_time_orchestration))),
+        ("lost slot-time", |run| seconds(Some(run.slots.lost_slot_time))),
+        ("lost tokens", |run| number(run.slots.lost_tokens)),
+        ("wasted tokens", |run| by_source(&run.traffic.wasted_tokens)),
+        ("connections", |run| run.slots.connections.to_string()),
+        ("  connect time", |run| format!("{:.2} ms", run.slots.connect_time * 1000.0)),
+        ("  reused", |run| percent(run.slots.connection_reuse_ratio)),
     ];
     for (name, of) in rows {
-        writeln!(out, "{name:<28}{:>12}{:>12}", of(&old.summary), of(&new.summary))?;
+        writeln!(out, "{name:<28}{:>12}{:>12}", of(old), of(new))?;
     }
     writeln!(out)?;
     losses(out, "baseline", old)?;
@@ -60,8 +60,8 @@ pub(super) fn write(out: &mut impl Write, old: &Outcome, new: &Outcome, verdict:
 }
 
 /// Where a run lost throughput, the first to look at first.
-fn losses(out: &mut impl Write, name: &str, run: &Outcome) -> io::Result<()> {
-    let (diagnosis, cap) = (&run.diagnosis, run.summary.cap_slot_time);
+fn losses(out: &mut impl Write, name: &str, run: &Summary) -> io::Result<()> {
+    let (diagnosis, cap) = (&run.diagnosis, run.slots.cap_slot_time);
     writeln!(out, "Where the {name}'s throughput went, of {cap:.1} slot-seconds:")?;
     for finding in diagnosis.findings.iter().filter(|finding| finding.share >= WORTH_A_LINE) {
         let tokens = finding.tokens.map_or_else(String::new, |tokens| format!("  {tokens:>5.0} tokens"));
@@ -91,7 +91,7 @@ fn line(check: &Check) -> String {
 }
 
 /// Tokens of several sources stay apart.
-fn by_source(tokens: &BTreeMap<&'static str, u64>) -> String {
+fn by_source(tokens: &BTreeMap<String, u64>) -> String {
     let each: Vec<_> = tokens.iter().map(|(source, tokens)| format!("{tokens} {source}")).collect();
     if each.is_empty() { "0".into() } else { each.join(", ") }
 }

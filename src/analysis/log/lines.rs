@@ -1,0 +1,89 @@
+//! The lines of a log one after the other, in bounded memory.
+
+use std::io::{self, BufRead};
+
+/// No line of a run log comes near it.
+pub(super) const LONGEST: usize = 1 << 20;
+
+/// Reads lines into a buffer that is used again.
+#[derive(Debug)]
+pub(super) struct Lines<R> {
+    input: R,
+    line: Vec<u8>,
+    /// The number of the last line that was read, from 1.
+    pub(super) number: u64,
+}
+
+/// What was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Read<'a> {
+    /// A line without its end.
+    Line(&'a [u8]),
+    /// What stands after the last line's end.
+    Unfinished(&'a [u8]),
+    TooLong,
+}
+
+impl<R: BufRead> Lines<R> {
+    pub(super) fn new(input: R) -> Self {
+        Self { input, line: Vec::new(), number: 0 }
+    }
+
+    /// The next line; absent at the end.
+    ///
+    /// # Errors
+    /// Those of the input.
+    pub(super) fn next(&mut self) -> io::Result<Option<Read<'_>>> {
+        self.line.clear();
+        let mut is_too_long = false;
+        loop {
+            let bytes = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                bytes => bytes?,
+            };
+            if bytes.is_empty() {
+                if self.line.is_empty() && !is_too_long {
+                    return Ok(None);
+                }
+                self.number += 1;
+                return Ok(Some(if is_too_long { Read::TooLong } else { Read::Unfinished(&self.line) }));
+            }
+            let end = memchr::memchr(b'\n', bytes);
+            let part = &bytes[..end.unwrap_or(bytes.len())];
+            is_too_long |= self.line.len() + part.len() > LONGEST;
+            if is_too_long {
+                self.line.clear();
+            } else {
+                self.line.extend_from_slice(part);
+            }
+            let used = part.len() + usize::from(end.is_some());
+            self.input.consume(used);
+            if end.is_some() {
+                self.number += 1;
+                return Ok(Some(if is_too_long { Read::TooLong } else { Read::Line(&self.line) }));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each line once, whatever the size of the buffer, and the unfinished one as such.
+    #[test]
+    fn lines() {
+        let text = [b"a\n\nbc\n".as_slice(), &vec![b'x'; LONGEST + 1], b"\nd"].concat();
+        for capacity in [1, 3, 4096] {
+            let mut lines = Lines::new(io::BufReader::with_capacity(capacity, text.as_slice()));
+            let mut next = || match lines.next().unwrap() {
+                Some(Read::Line(line)) => format!("{} {}", lines.number, String::from_utf8_lossy(line)),
+                other => format!("{other:?}"),
+            };
+            assert_eq!([next(), next(), next()], ["1 a", "2 ", "3 bc"]);
+            assert_eq!(next(), "Some(TooLong)");
+            assert_eq!(next(), format!("{:?}", Some(Read::Unfinished(b"d"))));
+            assert_eq!(next(), "None");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! What was wrong with the lines of a log, so that nothing is left out silently.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+/// What was read, what of it was left out, and why.
+#[derive(Clone, Debug, Default, Serialize)]
+#[non_exhaustive]
+pub struct LeftOut {
+    /// Lines read, the empty ones too.
+    pub lines: u64,
+    /// Lines left out.
+    pub skipped: u64,
+    /// Those and other troubles by kind.
+    pub kinds: BTreeMap<&'static str, u64>,
+    /// Lines of types that are not known, by type, which are no trouble.
+    pub unknown_types: BTreeMap<String, u64>,
+    /// The first of each kind, in the order of the lines.
+    pub problems: Vec<Problem>,
+}
+
+/// One trouble with a log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Problem {
+    /// The log.
+    pub file: String,
+    /// The line, from 1.
+    pub line: u64,
+    /// What kind of trouble.
+    pub kind: Kind,
+    /// What it is, in words.
+    pub reason: String,
+}
+
+/// A kind of trouble with a line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Kind {
+    /// The file ends in the middle of it.
+    Torn,
+    /// It is no JSON, or no line of its type: cut off, or two lines in one.
+    Unreadable,
+    /// It is JSON of something else.
+    Foreign,
+    /// It is longer than any line of a run log.
+    TooLong,
+    /// Its values cannot be.
+    Absurd,
+    /// It belongs to a run that was given already.
+    Duplicate,
+    /// It belongs to a run that has no `run` line before it. It is read all the
+    /// same, and that run's window begins with its first instant.
+    NoStart,
+    /// There are more runs than are kept apart.
+    TooManyRuns,
+}
+
+impl Kind {
+    /// The name in reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Torn => "torn",
+            Self::Unreadable => "unreadable",
+            Self::Foreign => "foreign",
+            Self::TooLong => "too_long",
+            Self::Absurd => "absurd",
+            Self::Duplicate => "duplicate",
+            Self::NoStart => "no_start",
+            Self::TooManyRuns => "too_many_runs",
+        }
+    }
+
+    /// Whether the line is left out for it.
+    fn skips(self) -> bool {
+        self != Self::NoStart
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl LeftOut {
+    /// So many of each kind are told one by one.
+    const MOST_TOLD: u64 = 10;
+    /// So many types are told by name.
+    const MOST_TYPES: usize = 16;
+
+    pub(super) fn add(&mut self, file: &str, line: u64, kind: Kind, reason: impl FnOnce() -> String) {
+        self.skipped += u64::from(kind.skips());
+        let count = self.kinds.entry(kind.as_str()).or_default();
+        *count += 1;
+        if *count <= Self::MOST_TOLD {
+            self.problems.push(Problem { file: file.to_owned(), line, kind, reason: reason() });
+        }
+    }
+
+    pub(super) fn unknown(&mut self, kind: &str) {
+        let has_room = self.unknown_types.len() < Self::MOST_TYPES;
+        let kind = if has_room || self.unknown_types.contains_key(kind) { kind } else { "(other)" };
+        *self.unknown_types.entry(kind.to_owned()).or_default() += 1;
+    }
+
+    /// Whether there was no trouble at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+}

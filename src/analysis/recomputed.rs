@@ -1,0 +1,79 @@
+//! What the pool's own counters must have been at the end, from the requests and
+//! the changes alone.
+
+use std::time::Duration;
+
+use super::run::Run;
+use super::sweep::{Moment, Sweep};
+use crate::gate::{Counts, GapMeter, Reading};
+use crate::observe::Sample;
+
+/// A run's counters and integrals at its end.
+#[derive(Clone, Debug)]
+pub(super) struct Recomputed {
+    /// As the pool would have told it. What no request's line holds is as it was
+    /// last told: the tokens that passed, and the connections.
+    pub(super) sample: Sample,
+    pub(super) moment: Moment,
+}
+
+impl Recomputed {
+    pub(super) fn of(run: &Run) -> Self {
+        let mut sweep = Sweep::new(run);
+        let mut moment = sweep.read(run.ends_at());
+        moment.reading = with_phases(run, &moment.reading);
+        let last = run.told.last();
+        let number = |name| last.and_then(|told| told.number(name)).unwrap_or(0);
+        let time = |name| last.and_then(|told| told.time(name)).unwrap_or(Duration::ZERO);
+
+        let mut sample =
+            Sample::new(run.meta.pool.as_ref().into(), moment.reading, run.rows.len() as u64, 0);
+        sample.emitted_tokens = number("emitted_tokens");
+        sample.connections = number("connections");
+        sample.connects_failed = number("connects_failed");
+        sample.connect_time = time("connect_time");
+        sample.connect_failed_time = time("connect_failed_time");
+        for row in &run.rows {
+            if row.is_completed() {
+                sample.completed += 1;
+                sample.output_tokens += row.output_tokens.get().unwrap_or(0);
+            }
+            if row.timeline.admitted_at.is_none() {
+                continue;
+            }
+            let inside = row.retried.as_ref();
+            sample.dispatched += 1 + inside.map_or(0, |retried| retried.made().count() as u64);
+            sample.abandoned_attempts += inside.map_or(0, |retried| retried.inside.len() as u64);
+            sample.abandoned_phases = sample.abandoned_phases.plus(&row.again());
+            match (row.is_completed(), row.is_superseded) {
+                (true, _) => {}
+                (false, true) => {
+                    sample.abandoned_attempts += 1;
+                    sample.abandoned_phases = sample.abandoned_phases.plus(&row.worked());
+                }
+                (false, false) => {
+                    sample.failed_requests += 1;
+                    sample.failed_phases = sample.failed_phases.plus(&row.worked());
+                }
+            }
+        }
+        Self { sample, moment }
+    }
+
+    /// As the run began.
+    pub(super) fn start(run: &Run) -> Sample {
+        let counts = Counts { cap: run.meta.cap, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 };
+        let reading = GapMeter::new(counts, run.meta.started_at).reading(run.meta.started_at);
+        Sample::new(run.meta.pool.as_ref().into(), reading, 0, 0)
+    }
+}
+
+/// The reading with what each slot did that has been given back by then.
+fn with_phases(run: &Run, reading: &Reading) -> Reading {
+    let mut reading = *reading;
+    let until = reading.at;
+    for row in run.rows.iter().take_while(|row| row.ended_at() <= until) {
+        reading.totals.attribute(&row.phases);
+    }
+    reading
+}
