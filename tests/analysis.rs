@@ -94,7 +94,8 @@ fn told(plan: Plan) -> Everything {
     let mut builder = tokio::runtime::Builder::new_current_thread();
     builder.enable_time().start_paused(true).build().unwrap().block_on(async {
         let told = Told::default();
-        let pool = Pool::builder("p").cap(2).sample_interval(Duration::from_millis(50)).observer(told.clone());
+        let pool =
+            Pool::builder("p").cap(2).sample_interval(Duration::from_millis(50)).observer(told.clone());
         let pool = pool.build().unwrap();
         let upstream = service_fn(move |request: Request<u64>| async move {
             let is = |every: u64| every > 0 && request.body() % every == 0;

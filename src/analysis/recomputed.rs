@@ -26,8 +26,7 @@ impl Recomputed {
         let number = |name| last.and_then(|told| told.number(name)).unwrap_or(0);
         let time = |name| last.and_then(|told| told.time(name)).unwrap_or(Duration::ZERO);
 
-        let mut sample =
-            Sample::new(run.meta.pool.as_ref().into(), moment.reading, run.rows.len() as u64, 0);
+        let mut sample = Sample::new(run.meta.pool.as_ref().into(), moment.reading, run.rows.len() as u64, 0);
         sample.emitted_tokens = number("emitted_tokens");
         sample.connections = number("connections");
         sample.connects_failed = number("connects_failed");

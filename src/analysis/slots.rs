@@ -117,9 +117,7 @@ impl Slots {
             lost_slot_time_wakeup: lost(GapCause::Wakeup),
             lost_slot_time_backoff: lost(GapCause::Backoff),
             lost_slot_time_orchestration: lost(GapCause::Orchestration),
-            lost_tokens: tokens
-                .filter(|_| busy > 0.0)
-                .map(|tokens| tokens as f64 / busy * lost_slot_time),
+            lost_tokens: tokens.filter(|_| busy > 0.0).map(|tokens| tokens as f64 / busy * lost_slot_time),
             cap_slot_time: totals.cap_slot_time().as_secs_f64(),
             busy_slot_time: busy,
             busy_slot_time_dispatch: phase(SlotPhase::Dispatch),

@@ -145,8 +145,7 @@ impl Traffic {
             traffic.buffered_streams += u64::from(values.add(row, is_rated));
         }
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-        let outcome =
-            |outcome: Outcome| traffic.outcomes.get(outcome.as_str()).copied().unwrap_or_default();
+        let outcome = |outcome: Outcome| traffic.outcomes.get(outcome.as_str()).copied().unwrap_or_default();
         let (completed, cancelled) = (outcome(Outcome::Completed), outcome(Outcome::Cancelled));
         traffic.success_rate = share(completed, traffic.requests - cancelled);
         traffic.cancel_rate = share(cancelled, traffic.requests);

@@ -13,7 +13,8 @@ pub(super) fn seconds(text: &str) -> Option<Duration> {
         // Exponents and more digits than nanoseconds: what a foreign writer may have made of it.
         return Duration::try_from_secs_f64(text.parse().ok()?).ok();
     }
-    let nanos = if part.is_empty() { 0 } else { part.parse::<u32>().ok()? * 10_u32.pow(9 - part.len() as u32) };
+    let nanos =
+        if part.is_empty() { 0 } else { part.parse::<u32>().ok()? * 10_u32.pow(9 - part.len() as u32) };
     Some(Duration::new(whole.parse().ok()?, nanos))
 }
 
@@ -46,7 +47,8 @@ mod tests {
     fn instants() {
         let at = instant("2026-01-31T09:15:02.123456789Z").unwrap();
         assert_eq!(at.to_bits(), 1_769_850_902_123_456_789);
-        for text in ["", "2026-01-31", "1960-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "2026-13-01T00:00:00Z"] {
+        for text in ["", "2026-01-31", "1960-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "2026-13-01T00:00:00Z"]
+        {
             assert_eq!(instant(text), None, "{text}");
         }
     }

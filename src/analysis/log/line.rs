@@ -179,7 +179,9 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
 impl<'de> Deserialize<'de> for At {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Text::deserialize(deserializer)?;
-        decimal::instant(&text).map(At).ok_or_else(|| D::Error::custom(format_args!("no instant: {}", &*text)))
+        decimal::instant(&text)
+            .map(At)
+            .ok_or_else(|| D::Error::custom(format_args!("no instant: {}", &*text)))
     }
 }
 

@@ -137,7 +137,8 @@ impl Logs {
                 None => None,
             };
             let cap = cap.filter(|cap| (1..=Gate::MAX_CAP).contains(cap));
-            let cap = cap.ok_or_else(|| (Kind::Absurd, format!("the pool {pool:?} has no cap that can be")))?;
+            let cap =
+                cap.ok_or_else(|| (Kind::Absurd, format!("the pool {pool:?} has no cap that can be")))?;
             let mut meta = meta(run_id, pool, &self.file, line.started_at.0, cap);
             meta.version = line.version.as_deref().map(Into::into);
             meta.tokenizer = line.tokenizer.as_deref().unwrap_or("").into();
@@ -206,13 +207,7 @@ impl Logs {
         Ok(&mut reading.gathering)
     }
 
-    fn index_of(
-        &mut self,
-        run_id: &str,
-        pool: &str,
-        at: Instant,
-        cap: Option<u32>,
-    ) -> Result<usize, Skip> {
+    fn index_of(&mut self, run_id: &str, pool: &str, at: Instant, cap: Option<u32>) -> Result<usize, Skip> {
         if let Some(((last_id, last_pool), index)) = &self.last {
             if **last_id == *run_id && **last_pool == *pool {
                 return Ok(*index);
@@ -227,7 +222,8 @@ impl Logs {
             None => {
                 let meta = meta(run_id, pool, &self.file, at, cap.unwrap_or(1));
                 let index = self.add(Gathering::new(meta), true)?;
-                let reason = || format!("the run {run_id:?} of the pool {pool:?} has no line of type run before it");
+                let reason =
+                    || format!("the run {run_id:?} of the pool {pool:?} has no line of type run before it");
                 self.left_out.add(&self.file, self.left_out.lines, Kind::NoStart, reason);
                 self.open.insert(key.clone(), Open::Run(index));
                 index

@@ -124,9 +124,8 @@ fn timeline(line: &RequestLine<'_>) -> Timeline {
 }
 
 fn phases(line: &RequestLine<'_>) -> PhaseTimes {
-    let nanos = |time: Option<Seconds>| {
-        time.map_or(0, |time| u64::try_from(time.0.as_nanos()).unwrap_or(u64::MAX))
-    };
+    let nanos =
+        |time: Option<Seconds>| time.map_or(0, |time| u64::try_from(time.0.as_nanos()).unwrap_or(u64::MAX));
     // In the order of the phases.
     const _: () = assert!(matches!(SlotPhase::ALL[5], SlotPhase::Drain));
     PhaseTimes::from_nanos([

@@ -1,0 +1,221 @@
+//! Several runs together: the gap of the whole, which is not the sum of theirs.
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+
+use serde::Serialize;
+
+use super::run::Run;
+use super::sweep::Sweep;
+use super::traffic::Traffic;
+use crate::clock::Instant;
+use crate::gate::Counts;
+
+/// Several runs as one capacity: each instant's cap, slots and queue are those
+/// of all runs that were on then, added up. Times are seconds, of the wall or of
+/// slots.
+///
+/// The fleet has a gap where work waits anywhere while a slot is free anywhere.
+/// That is not the sum of the runs' gaps: two gaps at once are one, and work that
+/// waits at a full replica while another has a slot free is in none of theirs.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Fleet {
+    /// The pool whose runs they are; absent for those of several pools.
+    pub pool: Option<String>,
+    /// How many runs there are.
+    pub runs: usize,
+    /// The most that were on at once.
+    pub most_at_once: usize,
+    /// Time with at least one of them on.
+    pub window_time: f64,
+    /// Output tokens of completed requests / window; absent where their tokens
+    /// are of several sources.
+    pub system_tps: Option<f64>,
+    /// The same for each source by itself.
+    pub system_tps_by_source: BTreeMap<String, f64>,
+    /// Slot-seconds that there were.
+    pub cap_slot_time: f64,
+    /// Slot-seconds in flight.
+    pub busy_slot_time: f64,
+    /// Time with work waiting anywhere.
+    pub backlog_time: f64,
+    /// Time with work waiting anywhere and a slot free anywhere.
+    pub gap_time: f64,
+    /// `gap_time / window_time`.
+    pub gap_fraction: Option<f64>,
+    /// `gap_time / backlog_time`.
+    pub gap_share: Option<f64>,
+    /// Slot-seconds that stood idle in the gap.
+    pub gap_slot_time: f64,
+    /// Slot-seconds that a perfect scheduler over all runs would have used.
+    pub lost_slot_time: f64,
+    /// The part of `gap_time` in which no run had a gap of its own: work waited
+    /// at full replicas while others had slots free.
+    pub gap_time_routing: f64,
+    /// The gaps of the runs, added up.
+    pub gap_time_of_runs: f64,
+    /// How much `gap_time` can be off for each second by which the runs' clocks
+    /// differ: as often as a run on its own began or ceased to have work waiting
+    /// or a slot free.
+    pub gap_time_per_clock_second: u64,
+    /// The requests of all runs.
+    #[serde(flatten)]
+    pub traffic: Traffic,
+}
+
+/// Integrals of the fleet, in nanoseconds or slot-nanoseconds.
+#[derive(Debug, Default)]
+struct Sums {
+    window: u128,
+    cap: u128,
+    busy: u128,
+    backlog: u128,
+    gap: u128,
+    gap_slots: u128,
+    lost: u128,
+    routing: u128,
+}
+
+/// What the runs that are on come to.
+#[derive(Debug, Default)]
+struct State {
+    runs: usize,
+    cap: u64,
+    busy: u64,
+    free: u64,
+    queued: u64,
+    own_gaps: usize,
+}
+
+impl Fleet {
+    /// The fleets of these runs: those of each pool that has several, and, where
+    /// there are several pools, all of them together. None for a single run.
+    #[must_use]
+    pub fn all(runs: &[Run]) -> Vec<Self> {
+        let mut by_pool: BTreeMap<&str, Vec<&Run>> = BTreeMap::new();
+        for run in runs {
+            by_pool.entry(run.pool()).or_default().push(run);
+        }
+        let pools = by_pool.len();
+        let mut fleets: Vec<_> = by_pool
+            .into_iter()
+            .filter(|(_, runs)| runs.len() > 1)
+            .map(|(pool, runs)| Self::of(Some(pool.to_owned()), &runs))
+            .collect();
+        if pools > 1 {
+            fleets.push(Self::of(None, &runs.iter().collect::<Vec<_>>()));
+        }
+        fleets
+    }
+
+    fn of(pool: Option<String>, runs: &[&Run]) -> Self {
+        let traffic = Traffic::of(runs.iter().flat_map(|run| run.attempts()));
+        let (sums, most_at_once, edges) = integrate(runs);
+        let own = runs.iter().map(|run| Sweep::new(run).read(run.ends_at()).reading.totals.gap_time());
+        let seconds = |nanos: u128| nanos as f64 / 1e9;
+        let share = |part: u128, whole: u128| (whole > 0).then(|| part as f64 / whole as f64);
+        let per_second = |tokens: u64| (sums.window > 0).then(|| tokens as f64 / seconds(sums.window));
+        let by_source = traffic.output_tokens.iter();
+        Self {
+            pool,
+            runs: runs.len(),
+            most_at_once,
+            window_time: seconds(sums.window),
+            system_tps: traffic.tokens().and_then(per_second),
+            system_tps_by_source: by_source
+                .filter_map(|(source, tokens)| Some((source.clone(), per_second(*tokens)?)))
+                .collect(),
+            cap_slot_time: seconds(sums.cap),
+            busy_slot_time: seconds(sums.busy),
+            backlog_time: seconds(sums.backlog),
+            gap_time: seconds(sums.gap),
+            gap_fraction: share(sums.gap, sums.window),
+            gap_share: share(sums.gap, sums.backlog),
+            gap_slot_time: seconds(sums.gap_slots),
+            lost_slot_time: seconds(sums.lost),
+            gap_time_routing: seconds(sums.routing),
+            gap_time_of_runs: own.map(|gap| gap.as_secs_f64()).sum(),
+            gap_time_per_clock_second: edges,
+            traffic,
+        }
+    }
+}
+
+/// Sweeps over all runs at once. Gives the sums, the most runs at once, and how
+/// often a run's part in the gap changed.
+fn integrate(runs: &[&Run]) -> (Sums, usize, u64) {
+    let mut sweeps: Vec<_> = runs.iter().map(|run| Sweep::new(run)).collect();
+    let mut is_on = vec![false; runs.len()];
+    let mut next: BinaryHeap<_> =
+        runs.iter().enumerate().map(|(index, run)| Reverse((run.meta.started_at, index))).collect();
+    let (mut sums, mut state, mut most, mut edges) = (Sums::default(), State::default(), 0, 0);
+    let mut last: Option<Instant> = None;
+    while let Some(Reverse((at, index))) = next.pop() {
+        let at = last.map_or(at, |last| at.max(last));
+        sums.add(&state, last.map_or(0, |last| at.nanos_since(last)));
+        last = Some(at);
+        let (run, sweep) = (runs[index], &mut sweeps[index]);
+        let part = |counts: &Counts| (counts.queue_depth() > 0, counts.free() > 0);
+        let before = part(sweep.counts());
+        if !is_on[index] {
+            is_on[index] = true;
+            state.runs += 1;
+            most = most.max(state.runs);
+        } else {
+            state.remove(sweep.counts());
+            if sweep.next_at().is_none_or(|next| next > run.ends_at()) {
+                // It ends here.
+                state.runs -= 1;
+                continue;
+            }
+            sweep.step();
+        }
+        state.insert(sweep.counts());
+        edges += u64::from(part(sweep.counts()) != before);
+        let then = sweep.next_at().unwrap_or(run.ends_at()).min(run.ends_at());
+        next.push(Reverse((then, index)));
+    }
+    (sums, most, edges)
+}
+
+impl State {
+    fn insert(&mut self, counts: &Counts) {
+        self.cap += u64::from(counts.cap);
+        self.busy += u64::from(counts.in_flight);
+        self.free += u64::from(counts.free());
+        self.queued = self.queued.saturating_add(counts.queue_depth());
+        self.own_gaps += usize::from(counts.gap().is_some());
+    }
+
+    fn remove(&mut self, counts: &Counts) {
+        self.cap -= u64::from(counts.cap);
+        self.busy -= u64::from(counts.in_flight);
+        self.free -= u64::from(counts.free());
+        self.queued = self.queued.saturating_sub(counts.queue_depth());
+        self.own_gaps -= usize::from(counts.gap().is_some());
+    }
+}
+
+impl Sums {
+    fn add(&mut self, state: &State, nanos: u64) {
+        let slots = |count: u64| u128::from(nanos) * u128::from(count);
+        if state.runs > 0 {
+            self.window += u128::from(nanos);
+        }
+        self.cap += slots(state.cap);
+        self.busy += slots(state.busy);
+        if state.queued == 0 {
+            return;
+        }
+        self.backlog += u128::from(nanos);
+        if state.free > 0 {
+            self.gap += u128::from(nanos);
+            self.gap_slots += slots(state.free);
+            self.lost += slots(state.free.min(state.queued));
+            if state.own_gaps == 0 {
+                self.routing += u128::from(nanos);
+            }
+        }
+    }
+}

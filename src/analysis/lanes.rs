@@ -1,0 +1,129 @@
+//! The requests around a run's worst gap, each with what became of its time.
+
+use std::time::Duration;
+
+use super::run::Run;
+use super::spread::{self, Stretch};
+use super::sweep::Sweep;
+use crate::clock::Instant;
+use crate::gate::SlotPhase;
+use crate::outcome::Outcome;
+
+/// A stretch of time in which a run had its worst gap, and the requests in it.
+/// Times are seconds from the run's start.
+#[derive(Clone, Debug)]
+pub(super) struct Lanes {
+    pub(super) from: f64,
+    pub(super) until: f64,
+    /// When there was a gap in it.
+    pub(super) gaps: Vec<(f64, f64)>,
+    /// In the order of their arrival.
+    pub(super) lanes: Vec<Lane>,
+    /// Requests in it for which there was no lane left.
+    pub(super) left_out: usize,
+}
+
+/// One request.
+#[derive(Clone, Debug)]
+pub(super) struct Lane {
+    pub(super) outcome: Outcome,
+    pub(super) queued: Option<(f64, f64)>,
+    pub(super) stretches: Vec<Doing>,
+}
+
+/// What a slot was doing for it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Doing {
+    pub(super) from: f64,
+    pub(super) until: f64,
+    pub(super) phase: SlotPhase,
+}
+
+/// A gap.
+type Gap = (Instant, Instant);
+
+impl Lanes {
+    /// Those around the gap that lost the most slot-time, up to `most` requests;
+    /// where there was no gap, those of the busiest time. Absent without requests.
+    pub(super) fn of(run: &Run, most: usize) -> Option<Self> {
+        let gaps = gaps(run);
+        let worst = gaps.iter().max_by_key(|(_, lost)| *lost).map(|(gap, _)| *gap);
+        let middle = match worst {
+            Some((from, until)) => from.after(until.since(from) / 2)?,
+            None => run.rows.get(run.rows.len() / 2)?.ended_at(),
+        };
+        let span = span(run, worst, most);
+        let start = run.meta.started_at;
+        let from =
+            Instant::from_bits(middle.to_bits().saturating_sub(span.as_nanos() as u64 / 2))?.max(start);
+        let until = from.after(span)?.min(run.ends_at());
+        let seconds = |at: Instant| at.clamp(from, until).since(start).as_secs_f64();
+
+        let is_in = |begins: Instant, ends: Instant| begins < until && ends > from;
+        let mut rows: Vec<_> =
+            run.rows.iter().filter(|row| is_in(row.timeline.queued_at, row.ended_at())).collect();
+        rows.sort_by_key(|row| row.timeline.queued_at);
+        let left_out = rows.len().saturating_sub(most);
+        // The earliest have waited longest before it: the last are nearer to it.
+        let lanes = rows.into_iter().take(most).map(|row| {
+            let (queued_at, waited_until) = (row.timeline.queued_at, row.waited_until());
+            let doing = |stretch: Stretch| Doing {
+                from: seconds(stretch.from),
+                until: seconds(stretch.until),
+                // Where most of it was a stall, that is what it was.
+                phase: if stretch.stalled > 0.5 { SlotPhase::Stall } else { stretch.phase },
+            };
+            let stretches = spread::stretches(row).into_iter();
+            Lane {
+                outcome: row.outcome,
+                queued: (waited_until > queued_at).then(|| (seconds(queued_at), seconds(waited_until))),
+                stretches: stretches
+                    .filter(|stretch| is_in(stretch.from, stretch.until))
+                    .map(doing)
+                    .collect(),
+            }
+        });
+        let lanes = lanes.collect();
+        let gaps = gaps
+            .iter()
+            .filter(|((begins, ends), _)| is_in(*begins, *ends))
+            .map(|((begins, ends), _)| (seconds(*begins), seconds(*ends)))
+            .collect();
+        Some(Self { from: seconds(from), until: seconds(until), gaps, lanes, left_out })
+    }
+}
+
+/// Every gap of the run, with the slot-time it lost in nanoseconds.
+fn gaps(run: &Run) -> Vec<(Gap, u128)> {
+    let mut sweep = Sweep::new(run);
+    let mut gaps: Vec<(Gap, u128)> = Vec::new();
+    let mut since = run.meta.started_at;
+    while let Some(at) = sweep.next_at().filter(|at| *at <= run.ends_at()) {
+        let counts = *sweep.counts();
+        let nanos = at.nanos_since(since);
+        if nanos > 0 && counts.gap().is_some() {
+            let lost = u128::from(nanos) * u128::from(counts.queue_depth().min(counts.free().into()));
+            match gaps.last_mut() {
+                // A state that changed within it.
+                Some(((_, until), sum)) if *until == since => {
+                    *until = at;
+                    *sum += lost;
+                }
+                _ => gaps.push(((since, at), lost)),
+            }
+        }
+        since = since.max(at);
+        sweep.step();
+    }
+    gaps
+}
+
+/// How much time to show: some of what is around the gap, and about as many
+/// requests as have a lane.
+fn span(run: &Run, worst: Option<Gap>, most: usize) -> Duration {
+    let window = run.window_time();
+    let gap = worst.map_or(Duration::ZERO, |(from, until)| until.since(from));
+    let each = window / u32::try_from(run.rows.len().max(1)).unwrap_or(u32::MAX);
+    let wanted = each.saturating_mul(u32::try_from(most).unwrap_or(u32::MAX)) / 2;
+    wanted.max(gap.saturating_mul(2)).min(window)
+}
