@@ -6,8 +6,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
-use clap::{Args, Parser, Subcommand, value_parser};
+use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
 use http::Uri;
+use tower_tps::analysis::By;
 use tower_tps::gate::Gate;
 
 use crate::tokenizers::TokenizerArg;
@@ -26,6 +27,8 @@ struct Cli {
 pub(crate) enum Command {
     Demo(DemoArgs),
     Proxy(Box<ProxyArgs>),
+    Report(ReportArgs),
+    Compare(CompareArgs),
 }
 
 /// Shows idle time being found, removed and proven gone.
@@ -98,6 +101,83 @@ pub(crate) struct ProxyArgs {
     pub(crate) drain_timeout: Duration,
 }
 
+/// Tells what came of one run, or of several together, from their logs alone.
+///
+/// Every figure is recomputed from the requests' lines and held against what the
+/// pool told in its samples and at its end. A log may be compressed by gzip or zstd.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tps report run.jsonl
+  tps report run.jsonl --window 10s --by model
+  tps report replica-*.jsonl.zst --json | jq .fleets
+  zcat run.jsonl.gz | tps report -")]
+pub(crate) struct ReportArgs {
+    /// The run logs, or - for stdin
+    #[arg(value_name = "RUN.jsonl", required = true)]
+    pub(crate) logs: Vec<String>,
+    /// Add the figures over time, in windows of this length
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(crate) window: Option<Duration>,
+    /// Add the figures of the requests apart by this; may be given again
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub(crate) by: Vec<ByArg>,
+    /// Print it as one JSON object
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+/// What requests are told apart by.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ByArg {
+    Model,
+    Status,
+    Format,
+}
+
+impl From<ByArg> for By {
+    fn from(by: ByArg) -> Self {
+        match by {
+            ByArg::Model => Self::Model,
+            ByArg::Status => Self::Status,
+            ByArg::Format => Self::Format,
+        }
+    }
+}
+
+/// Judges a change by the logs of a run without it and a run with it.
+///
+/// Accepted if system_tps rises, success_rate does not fall, gap_fraction falls
+/// where the baseline had backlog, and retry_rate does not rise: each by a
+/// bootstrap interval, so that what chance could have done counts for nothing.
+/// Exit code: 0 accepted, 1 rejected, 3 cannot be judged, 2 usage or unreadable input.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tps compare before.jsonl after.jsonl
+  tps compare before.jsonl after.jsonl --min-effect 1% --markdown
+  tps compare run.jsonl#monday run.jsonl#tuesday --json | jq .verdict")]
+pub(crate) struct CompareArgs {
+    /// The log of the run as it was; #RUN_ID after it names one of several
+    #[arg(value_name = "BASELINE.jsonl")]
+    pub(crate) baseline: String,
+    /// The log of the run with the change
+    #[arg(value_name = "CANDIDATE.jsonl")]
+    pub(crate) candidate: String,
+    /// By how much of the baseline's figure must rise what must rise, and fall what must fall
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = effect)]
+    pub(crate) min_effect: f64,
+    /// How much of what chance could do each interval holds
+    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = confidence)]
+    pub(crate) confidence: f64,
+    /// Print it as one JSON object
+    #[arg(long, conflicts_with = "markdown")]
+    pub(crate) json: bool,
+    /// Print it as Markdown, for a pull request
+    #[arg(long)]
+    pub(crate) markdown: bool,
+}
+
 /// What stands behind the proxy.
 #[derive(Clone, Debug)]
 pub(crate) enum Upstream {
@@ -138,6 +218,27 @@ fn time(text: &str) -> Result<Duration, String> {
         Ok(time) => Ok(time),
         Err(error) => Err(format!("{error}: give a time such as 30s or 250ms")),
     }
+}
+
+/// A share: 1% or 0.01.
+fn share(text: &str) -> Result<f64, String> {
+    let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
+    let share = number.trim().parse::<f64>().map(|number| number / whole);
+    share.ok().filter(|share| share.is_finite()).ok_or_else(|| "it is no share: give 1% or 0.01".to_owned())
+}
+
+fn effect(text: &str) -> Result<f64, String> {
+    share(text).and_then(|share| match share {
+        0.0.. => Ok(share),
+        _ => Err("it is below nothing: give 1% or 0.01".to_owned()),
+    })
+}
+
+fn confidence(text: &str) -> Result<f64, String> {
+    share(text).and_then(|share| match share {
+        0.5..1.0 => Ok(share),
+        _ => Err("it must be at least 50% and below 100%: give 95% or 0.99".to_owned()),
+    })
 }
 
 fn upstream(text: &str) -> Result<Upstream, String> {

@@ -2,10 +2,15 @@
 //! work was waiting.
 
 mod args;
+mod compare;
 mod demo;
 mod failure;
+mod logs;
+mod output;
 mod proxy;
+mod report;
 mod status;
+mod text;
 mod tokenizers;
 
 use std::process::ExitCode;
@@ -18,11 +23,10 @@ fn main() -> ExitCode {
         Err(code) => return code,
     };
     let done = match command {
-        Command::Demo(args) => demo::run(&args),
-        Command::Proxy(args) => proxy::run(&args),
+        Command::Demo(args) => demo::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Proxy(args) => proxy::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Report(args) => report::run(&args).map(|()| ExitCode::SUCCESS),
+        Command::Compare(args) => compare::run(&args),
     };
-    match done {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => failure.report(),
-    }
+    done.unwrap_or_else(|failure| failure.report())
 }

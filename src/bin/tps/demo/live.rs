@@ -8,6 +8,7 @@ use tower_tps::gate::Reading;
 
 use super::orchestration::Thread;
 use crate::failure::Failure;
+use crate::text::figures::{number, percent};
 
 /// How often the table is redrawn.
 const REDRAW: Duration = Duration::from_millis(250);
@@ -101,14 +102,4 @@ fn median(distribution: Option<&Distribution>) -> String {
 
 fn seconds(distribution: Option<&Distribution>) -> String {
     distribution.map_or_else(|| "-".into(), |distribution| format!("{:.2} s", distribution.p50))
-}
-
-/// A whole number, or a dash for what is not there.
-pub(super) fn number(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |value| format!("{value:.0}"))
-}
-
-/// A share as a percentage, or a dash for what is not there.
-pub(super) fn percent(value: Option<f64>) -> String {
-    value.map_or_else(|| "-".into(), |value| format!("{:.1} %", value * 100.0))
 }

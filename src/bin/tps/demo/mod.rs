@@ -5,19 +5,17 @@ mod audit;
 mod engine;
 mod live;
 mod orchestration;
-mod result;
 mod retry;
 mod scenario;
 
-use std::io::{self, Write};
-
-use serde_json::json;
 use tower_tps::analysis::{Comparison, Demands, Run};
 
 use self::live::Live;
 use self::scenario::Scenario;
 use crate::args::DemoArgs;
+use crate::compare::text;
 use crate::failure::Failure;
+use crate::output;
 
 /// Runs both, shows them as they go, and prints what came of them.
 pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
@@ -26,16 +24,10 @@ pub(crate) fn run(args: &DemoArgs) -> Result<(), Failure> {
     let baseline = once(&Scenario::BASELINE, requests, &mut live)?;
     let candidate = once(&Scenario::CANDIDATE, requests, &mut live)?;
     let comparison = Comparison::of(&baseline, &candidate, Demands::default());
-    let mut out = io::stdout().lock();
-    let written = if args.json {
-        writeln!(out, "{:#}", json!(comparison))
+    if args.json {
+        output::stdout(|out| output::json(out, &comparison))
     } else {
-        result::write(&mut out, &comparison)
-    };
-    match written {
-        // Whoever reads it has seen enough.
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|error| Failure::running("the output", error)),
+        output::stdout(|out| text::write(out, &comparison))
     }
 }
 

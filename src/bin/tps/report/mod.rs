@@ -1,0 +1,36 @@
+//! `tps report`: run logs in figures.
+
+mod text;
+
+use tower_tps::analysis::{Details, Report};
+
+use crate::args::ReportArgs;
+use crate::failure::Failure;
+use crate::{logs, output};
+
+/// More windows than anyone reads, and more than memory should hold.
+const MOST_WINDOWS: u64 = 100_000;
+
+/// Reads the logs, and tells what came of them.
+pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
+    let (runs, left_out) = logs::read(args.logs.iter().map(String::as_str))?;
+    let mut details = Details::default();
+    details.window = args.window;
+    details.by = args.by.iter().copied().map(Into::into).collect();
+    if let Some(length) = args.window {
+        let most = runs.iter().map(|run| run.windows_of(length)).max().unwrap_or(0);
+        if most > MOST_WINDOWS {
+            return Err(Failure::usage(
+                format!("--window {}", humantime::format_duration(length)),
+                format!("it makes {most} windows of a run, and {MOST_WINDOWS} are the most"),
+                "give a longer one",
+            ));
+        }
+    }
+    let report = Report::of(&runs, left_out, &details);
+    if args.json {
+        output::stdout(|out| output::json(out, &report))
+    } else {
+        output::stdout(|out| text::write(out, &report))
+    }
+}
