@@ -14,7 +14,8 @@ use crate::gate::Totals;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Agreement {
-    /// The samples that were held against what was recomputed, the end included.
+    /// The samples whose totals were held against what was recomputed, the end
+    /// included. One that tells no totals is none of them.
     pub samples: u64,
     /// Whether the end was told, so that the counters could be held against it too.
     pub has_end: bool,
@@ -52,6 +53,7 @@ impl Agreement {
         let last = run.told.len().saturating_sub(1);
         for (index, told) in run.told.iter().enumerate() {
             let at = told.at.since(run.meta.started_at).as_secs_f64();
+            agreement.samples += u64::from(told.totals().iter().any(Option::is_some));
             let is_end = agreement.has_end && index == last;
             let totals = if is_end { end.sample.reading.totals } else { sweep.read(told.at).reading.totals };
             for (name, told, recomputed) in integrals(&totals, told.totals(), is_end) {

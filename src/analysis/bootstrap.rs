@@ -15,7 +15,6 @@ use crate::outcome::Outcome;
 const BINS: usize = 48;
 /// Resamples of each run.
 const RESAMPLES: usize = 2_000;
-/// The same runs give the same interval.
 const SEED: u64 = 0x7470_735f_7365_6564;
 
 /// What happened in a stretch of a run.
@@ -64,20 +63,30 @@ pub(super) fn bins(run: &Run) -> Vec<Bin> {
     bins
 }
 
+/// What a run might as well have been: its bins' sum, drawn anew so many times.
+/// Empty where it has no bins.
+pub(super) fn resamples(bins: &[Bin], random: &mut fastrand::Rng) -> Vec<Bin> {
+    let resamples = if bins.is_empty() { 0 } else { RESAMPLES };
+    (0..resamples).map(|_| resampled(bins, random)).collect()
+}
+
+/// The source of chance: the same runs give the same interval.
+pub(super) fn random() -> fastrand::Rng {
+    fastrand::Rng::with_seed(SEED)
+}
+
 /// The interval that holds `confidence` of the resampled differences
-/// `candidate - baseline` of a figure; absent where a run has no bins.
+/// `candidate - baseline` of a figure; absent where a run has no bins, or the
+/// figure does not exist.
 pub(super) fn interval(
     baseline: &[Bin],
     candidate: &[Bin],
     figure: Figure,
     confidence: f64,
 ) -> Option<(f64, f64)> {
-    if baseline.is_empty() || candidate.is_empty() {
-        return None;
-    }
-    let mut random = fastrand::Rng::with_seed(SEED);
-    let mut differences: Vec<f64> = (0..RESAMPLES)
-        .map(|_| figure(&resampled(candidate, &mut random)) - figure(&resampled(baseline, &mut random)))
+    let both = baseline.iter().zip(candidate);
+    let mut differences: Vec<f64> = both
+        .map(|(baseline, candidate)| figure(candidate) - figure(baseline))
         .filter(|difference| difference.is_finite())
         .collect();
     differences.sort_by(f64::total_cmp);

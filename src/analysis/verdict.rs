@@ -132,7 +132,9 @@ impl Comparison {
 impl Verdict {
     fn of(baseline: (&Run, &Summary), candidate: (&Run, &Summary), demands: Demands) -> Self {
         let (old, new) = (baseline.1, candidate.1);
-        let (old_bins, new_bins) = (bootstrap::bins(baseline.0), bootstrap::bins(candidate.0));
+        let mut random = bootstrap::random();
+        let mut resamples = |run: &Run| bootstrap::resamples(&bootstrap::bins(run), &mut random);
+        let (old_bins, new_bins) = (resamples(baseline.0), resamples(candidate.0));
         let check = |name, rule: Rule, figure: Figure, of: fn(&Summary) -> Option<f64>| {
             let (before, after) = (of(old), of(new));
             let interval = bootstrap::interval(&old_bins, &new_bins, figure, demands.confidence);
