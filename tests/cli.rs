@@ -147,7 +147,7 @@ fn a_taken_port_leaves_nothing_behind() {
 /// Every subcommand has help with examples, and asking for it is no error.
 #[test]
 fn help_has_examples() {
-    for args in ["--help", "demo --help", "proxy --help"] {
+    for args in ["--help", "demo --help", "proxy --help", "report --help", "compare --help"] {
         let output = run(args);
         assert!(output.status.success());
         let text = String::from_utf8(output.stdout).unwrap();

@@ -165,10 +165,10 @@ pub(crate) struct CompareArgs {
     #[arg(value_name = "CANDIDATE.jsonl")]
     pub(crate) candidate: String,
     /// By how much of the baseline's figure must rise what must rise, and fall what must fall
-    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = effect)]
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = effect, allow_hyphen_values = true)]
     pub(crate) min_effect: f64,
     /// How much of what chance could do each interval holds
-    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = confidence)]
+    #[arg(long, value_name = "SHARE", default_value = "95%", value_parser = confidence, allow_hyphen_values = true)]
     pub(crate) confidence: f64,
     /// Print it as one JSON object
     #[arg(long, conflicts_with = "markdown")]

@@ -15,9 +15,9 @@ const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// Reads them all. Progress is shown on a terminal's stderr.
-pub(crate) fn read<'a>(files: impl IntoIterator<Item = &'a str>) -> Result<(Vec<Run>, LeftOut), Failure> {
+pub(crate) fn read(files: &[&str]) -> Result<(Vec<Run>, LeftOut), Failure> {
     let mut logs = Logs::default();
-    for file in files {
+    for file in files.iter().copied() {
         let unreadable = |error: io::Error| {
             Failure::usage(file, error, "give a run log, as tps proxy --log writes it, or - for stdin")
         };
@@ -37,11 +37,11 @@ pub(crate) fn read<'a>(files: impl IntoIterator<Item = &'a str>) -> Result<(Vec<
     }
     let (runs, left_out) = logs.finish();
     if runs.is_empty() {
-        let why = if left_out.lines == 0 { "the log is empty" } else { "no line of a run log is in it" };
+        let why = if left_out.lines == 0 { "it is empty" } else { "no line of a run log is in it" };
         let first = left_out.problems.first();
         let first = first.map(|problem| format!(" (line {}: {})", problem.line, problem.reason));
         return Err(Failure::usage(
-            "nothing to report",
+            files.join(", "),
             format!("{why}{}", first.unwrap_or_default()),
             "give a run log, as tps proxy --log writes it",
         ));

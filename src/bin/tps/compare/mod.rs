@@ -42,7 +42,7 @@ fn one(given: &str) -> Result<Run, Failure> {
         Some((file, run_id)) if !Path::new(given).exists() => (file, Some(run_id)),
         _ => (given, None),
     };
-    let (runs, left_out) = logs::read([file])?;
+    let (runs, left_out) = logs::read(&[file])?;
     if !left_out.is_empty() {
         eprintln!("tps: {given}: {} lines were left out; tps report says which and why", left_out.skipped);
     }

@@ -13,7 +13,7 @@ const MOST_WINDOWS: u64 = 100_000;
 
 /// Reads the logs, and tells what came of them.
 pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
-    let (runs, left_out) = logs::read(args.logs.iter().map(String::as_str))?;
+    let (runs, left_out) = logs::read(&args.logs.iter().map(String::as_str).collect::<Vec<_>>())?;
     let mut details = Details::default();
     details.window = args.window;
     details.by = args.by.iter().copied().map(Into::into).collect();
