@@ -94,6 +94,21 @@ fn by_group() {
     assert_eq!(run.by["status"]["200"].traffic.success_rate, Some(1.0));
 }
 
+/// Tokens of several sources are shown apart, asked for or not.
+#[test]
+fn sources_apart() {
+    let log = WORKED.replacen("\"usage\"", "\"events\"", 1);
+    let report = Report::of(&[read(&log)], Default::default(), &Details::default());
+    let run = &report.runs[0];
+    assert_eq!((run.summary.system_tps, run.summary.slots.lost_tokens), (None, None));
+    let sources = &run.by["token_source"];
+    assert_eq!(
+        (sources["events"].system_tps, sources["usage"].system_tps),
+        (Some(40.0 / 12.0), Some(20.0 / 12.0))
+    );
+    assert_eq!(sources["usage"].traffic.distributions.stream_tps.unwrap().max, 5.0);
+}
+
 /// What a pool told and what follows from its requests: a difference is named.
 #[test]
 fn a_disagreement_is_named() {

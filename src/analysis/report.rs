@@ -10,7 +10,7 @@ use super::log::LeftOut;
 use super::run::Run;
 use super::series::Window;
 use super::summary::Summary;
-use super::traffic::{Request, Traffic};
+use super::traffic::{self, Request, Traffic};
 
 /// One or several runs in figures, in the order in which they were given.
 #[derive(Clone, Debug, Serialize)]
@@ -50,8 +50,9 @@ pub struct RunReport {
     /// Its figures.
     #[serde(flatten)]
     pub summary: Summary,
-    /// The same requests by what was asked for, if anything was; those without it
-    /// are under `-`.
+    /// The same requests by what was asked for, those without it under `-`; and by
+    /// the source of their tokens where there are several, since those are never
+    /// added up.
     pub by: BTreeMap<&'static str, BTreeMap<String, Group>>,
     /// Its figures over time, if they were asked for.
     pub windows: Vec<Window>,
@@ -79,6 +80,8 @@ pub enum By {
     Status,
     /// The response's format.
     Format,
+    /// Where the count of its output tokens comes from.
+    TokenSource,
 }
 
 /// What a report has beyond the figures of each run.
@@ -99,6 +102,7 @@ impl By {
             Self::Model => "model",
             Self::Status => "status",
             Self::Format => "format",
+            Self::TokenSource => "token_source",
         }
     }
 
@@ -107,6 +111,10 @@ impl By {
             Self::Model => row.model.map(|name| run.name(name).to_owned()),
             Self::Format => row.format.map(|name| run.name(name).to_owned()),
             Self::Status => row.status.map(|status| status.to_string()),
+            Self::TokenSource => {
+                let tokenizer = row.tokenizer.map(|name| run.name(name));
+                row.source.map(|source| traffic::source_name(source, tokenizer).into_owned())
+            }
         };
         value.unwrap_or_else(|| "-".to_owned())
     }
@@ -144,6 +152,11 @@ impl RunReport {
     fn of(run: &Run, details: &Details) -> Self {
         let meta = &run.meta;
         let text = |text: &Option<Box<str>>| text.as_deref().map(ToOwned::to_owned);
+        let summary = Summary::of(run);
+        let mut by = details.by.clone();
+        if summary.traffic.output_tokens.len() > 1 {
+            by.push(By::TokenSource);
+        }
         let labels = meta.labels.iter().map(|(key, value)| (key.to_string(), value.to_string()));
         Self {
             run_id: meta.run_id.to_string(),
@@ -155,8 +168,8 @@ impl RunReport {
             has_end: run.closed_at.is_some(),
             dropped_records: meta.dropped_records,
             labels: labels.collect(),
-            summary: Summary::of(run),
-            by: details.by.iter().map(|by| (by.as_str(), groups(run, *by))).collect(),
+            summary,
+            by: by.iter().map(|by| (by.as_str(), groups(run, *by))).collect(),
             windows: details.window.map(|length| run.windows(length)).unwrap_or_default(),
         }
     }

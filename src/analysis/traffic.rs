@@ -1,5 +1,6 @@
 //! What requests came to: how they ended, their tokens, and their rates.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -167,7 +168,7 @@ impl Traffic {
         let is_rated = row.is_completed() && !row.is_superseded;
         if let (Some(tokens), Some(source)) = (row.output_tokens.get(), row.source) {
             let sums = if is_rated { &mut self.output_tokens } else { &mut self.wasted_tokens };
-            add_by_source(sums, source, row.tokenizer.map(|name| run.name(name)), tokens);
+            increment(sums, &source_name(source, row.tokenizer.map(|name| run.name(name))), tokens);
         }
         if let (Some(usage), Some(counted)) = (row.usage_output_tokens.get(), row.counted_tokens.get()) {
             let mismatch = self.token_mismatch.get_or_insert_default();
@@ -242,15 +243,11 @@ impl Run {
     }
 }
 
-fn add_by_source(
-    sums: &mut BTreeMap<String, u64>,
-    source: TokenSource,
-    tokenizer: Option<&str>,
-    tokens: u64,
-) {
+/// The name of a source, a tokenizer's by its own.
+pub(super) fn source_name(source: TokenSource, tokenizer: Option<&str>) -> Cow<'static, str> {
     match (source, tokenizer) {
-        (TokenSource::Tokenizer, Some(name)) => increment(sums, &format!("{source} {name}"), tokens),
-        _ => increment(sums, source.as_str(), tokens),
+        (TokenSource::Tokenizer, Some(name)) => format!("{source} {name}").into(),
+        _ => source.as_str().into(),
     }
 }
 

@@ -10,7 +10,7 @@ use tower_tps::analysis::{LeftOut, Logs, Run};
 use crate::failure::Failure;
 
 /// Large, since logs are.
-const BUFFER: usize = 1 << 18;
+const BUFFER: usize = 1 << 16;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
@@ -33,7 +33,10 @@ pub(crate) fn read(files: &[&str]) -> Result<(Vec<Run>, LeftOut), Failure> {
             decoded(BufReader::with_capacity(BUFFER, progress.wrap_read(input))).map_err(unreadable)?;
         let read = logs.read(file, input);
         progress.finish_and_clear();
-        read.map_err(unreadable)?;
+        if let Err(error) = read {
+            // A compressed log that was cut off, most likely: what came of it is worth telling.
+            eprintln!("tps: {file}: {error}: what was read until then is all there is of it");
+        }
     }
     let (runs, left_out) = logs.finish();
     if runs.is_empty() {

@@ -115,7 +115,13 @@ fn head(out: &mut impl Write, run: &RunReport) -> io::Result<()> {
     }
     row(out, "tokens", &tokens)?;
     if traffic.output_tokens.len() > 1 {
-        row(out, "", &style("they are of several sources, and not added up").yellow().to_string())?;
+        row(
+            out,
+            "",
+            &style("they are of several sources, and not added up: see them apart by token_source below")
+                .yellow()
+                .to_string(),
+        )?;
     }
     row(out, "tokenizer", &run.summary.tokenizer)?;
     if let Some(mismatch) = traffic.token_mismatch {
@@ -289,6 +295,13 @@ fn agreement(out: &mut impl Write, agreement: &Agreement) -> io::Result<()> {
     }
     if agreement.holds() {
         return row(out, "", &format!("the same to the nanosecond at all {samples} samples, {end}"));
+    }
+    if !agreement.has_end {
+        row(
+            out,
+            "",
+            "requests that were under way where the log ends have no line: of them, what the pool told is right",
+        )?;
     }
     for one in &agreement.disagreements {
         let differs = format!(
