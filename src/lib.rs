@@ -36,7 +36,7 @@
 //!   room that changes bytes, and only where you put it. It knows only [`wire`].
 //! - `connect`: beside them, a layer around a client's connector, which tells the pool of the
 //!   connections that are made. It knows only [`pool`] and [`clock`].
-//! - `analysis`: runs, their figures, and the verdict on a change.
+//! - `analysis`: runs, recorded or read from their logs, their figures, and the verdict on a change.
 //! - `sim`: the simulated engine to measure against, over HTTP or in process. Knows only [`clock`].
 //!
 //! One walk: `ResponseBody::poll_frame` borrows the frame that the upstream's

@@ -112,6 +112,11 @@ fn sources_apart() {
 /// What a pool told and what follows from its requests: a difference is named.
 #[test]
 fn a_disagreement_is_named() {
+    let agreement = Summary::of(&read(WORKED)).agreement;
+    assert_eq!((agreement.holds(), agreement.has_end, agreement.samples), (true, true, 1));
+    // Nothing was told, and so nothing held against it.
+    let silent: String = WORKED.lines().take(6).map(|line| format!("{line}\n")).collect();
+    assert_eq!(Summary::of(&read(&silent)).agreement.samples, 0);
     let log = WORKED.replace("\"gap_time\":4.0", "\"gap_time\":4.000000001");
     let agreement = Summary::of(&read(&log)).agreement;
     let [one] = agreement.disagreements.as_slice() else { panic!("{agreement:?}") };

@@ -44,11 +44,7 @@ type Pair = (&'static str, Option<Duration>, Duration);
 
 impl Agreement {
     pub(super) fn of(run: &Run, end: &Recomputed) -> Self {
-        let mut agreement = Self {
-            samples: run.told.len() as u64,
-            has_end: run.closed_at.is_some(),
-            disagreements: Vec::new(),
-        };
+        let mut agreement = Self { samples: 0, has_end: run.closed_at.is_some(), disagreements: Vec::new() };
         let mut sweep = Sweep::new(run);
         let last = run.told.len().saturating_sub(1);
         for (index, told) in run.told.iter().enumerate() {

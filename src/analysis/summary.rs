@@ -26,8 +26,9 @@ pub struct Summary {
     pub system_tps: Option<f64>,
     /// The same for each source by itself.
     pub system_tps_by_source: BTreeMap<String, f64>,
-    /// Tokens that passed, whatever became of their request, as the pool told.
-    pub emitted_tokens: u64,
+    /// Tokens that passed, whatever became of their request, as the pool last told;
+    /// absent where it told nothing.
+    pub emitted_tokens: Option<u64>,
     /// Tokens that passed / window.
     pub emitted_tps: Option<f64>,
     /// The requests.
@@ -51,6 +52,7 @@ impl Summary {
         let end = Recomputed::of(run);
         let traffic = Traffic::of(run.attempts());
         let tokens = traffic.tokens();
+        let emitted = run.told.last().and_then(|told| told.number("emitted_tokens"));
         let by_source = traffic.output_tokens.iter();
         let per_second = |tokens: u64| (window > 0.0).then(|| tokens as f64 / window);
         Self {
@@ -60,8 +62,8 @@ impl Summary {
             system_tps_by_source: by_source
                 .filter_map(|(source, tokens)| Some((source.clone(), per_second(*tokens)?)))
                 .collect(),
-            emitted_tokens: end.sample.emitted_tokens,
-            emitted_tps: per_second(end.sample.emitted_tokens),
+            emitted_tokens: emitted,
+            emitted_tps: emitted.and_then(per_second),
             slots: Slots::of(&end, tokens),
             diagnosis: Diagnosis::of(&Recomputed::start(run), &end.sample),
             agreement: Agreement::of(run, &end),

@@ -294,7 +294,7 @@ fn agreement(out: &mut impl Write, agreement: &Agreement) -> io::Result<()> {
         return row(out, "", "the pool told nothing: there is no sample and no end");
     }
     if agreement.holds() {
-        return row(out, "", &format!("the same to the nanosecond at all {samples} samples, {end}"));
+        return row(out, "", &format!("the same to the nanosecond, {samples} times, {end}"));
     }
     if !agreement.has_end {
         row(
