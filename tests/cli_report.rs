@@ -109,6 +109,16 @@ fn a_report_however_it_is_given() {
     }
 }
 
+/// What the README shows is what the program says.
+#[test]
+fn the_report_of_the_readme() {
+    let readme = include_str!("../README.md");
+    let (_, shown) = readme.split_once("```text\nSlots\n").unwrap();
+    let (shown, _) = shown.split_once("```").unwrap();
+    let text = tps(&["report", &file("readme.jsonl", WORKED)]);
+    assert!(out(&text).contains(shown), "{shown} in\n{}", out(&text));
+}
+
 /// Windows, groups, several runs together, and what was left out, each said.
 #[test]
 fn a_report_in_detail() {
