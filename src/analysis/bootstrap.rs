@@ -8,7 +8,9 @@
 use std::time::Duration;
 
 use super::Run;
+use super::row::Row;
 use super::sweep::Sweep;
+use crate::clock::Instant;
 use crate::outcome::Outcome;
 
 /// Bins that a run's window is cut into.
@@ -47,9 +49,9 @@ pub(super) fn bins(run: &Run) -> Vec<Bin> {
         bin.requests += 1.0;
         bin.retries += row.retries() as f64;
         bin.judged += f64::from(u8::from(row.outcome != Outcome::Cancelled));
-        if row.is_completed() {
-            bin.completed += 1.0;
-            bin.tokens += row.output_tokens.get().unwrap_or(0) as f64;
+        bin.completed += f64::from(u8::from(row.is_completed()));
+        if let Some(tokens) = row.output_tokens.get().filter(|_| row.is_completed()) {
+            spread(&mut bins, width, generated(row).map(|at| at.since(start).as_secs_f64()), tokens as f64);
         }
     }
     let mut sweep = Sweep::new(run);
@@ -73,6 +75,27 @@ pub(super) fn resamples(bins: &[Bin], random: &mut fastrand::Rng) -> Vec<Bin> {
 /// The source of chance: the same runs give the same interval.
 pub(super) fn random() -> fastrand::Rng {
     fastrand::Rng::with_seed(SEED)
+}
+
+/// From when to when a request's tokens were made, as far as it is known.
+fn generated(row: &Row) -> [Instant; 2] {
+    let timeline = &row.timeline;
+    let last = timeline.last_token_at.unwrap_or(row.ended_at());
+    let first = timeline.first_token_at.filter(|first| *first < last);
+    [first.or(timeline.admitted_at).unwrap_or(last), last]
+}
+
+/// Spreads tokens evenly over the time that they were made in. Where they all
+/// counted at once, at the end, the bins of a steady run would differ by whole
+/// requests, and chance would seem to do more than it can.
+fn spread(bins: &mut [Bin], width: f64, [from, until]: [f64; 2], tokens: f64) {
+    let index = |at: f64| ((at / width) as usize).min(BINS - 1);
+    let (first, last) = (index(from), index(until));
+    for (index, bin) in bins.iter_mut().enumerate().take(last + 1).skip(first) {
+        let (begins, ends) = (width * index as f64, width * (index + 1) as f64);
+        let share = if first == last { 1.0 } else { (ends.min(until) - begins.max(from)) / (until - from) };
+        bin.tokens += tokens * share;
+    }
 }
 
 /// The interval that holds `confidence` of the resampled differences
