@@ -10,8 +10,9 @@ from net import free_port, wait_for
 class Proxy:
     """The proxy, running. `stop` is its end in good order; leaving the block ends it in any case."""
 
-    def __init__(self, upstream, cap, log, stderr):
+    def __init__(self, upstream, cap, log, stderr, options=(), continued=False):
         self.log = log
+        self.continued = continued
         self.stderr = stderr
         listen, admin = free_port(), free_port()
         self.url = f"http://127.0.0.1:{listen}"
@@ -19,11 +20,12 @@ class Proxy:
         self.command = [
             os.environ["TPS_BIN"], "proxy", "--upstream", upstream, "--cap", str(cap),
             "--listen", f"127.0.0.1:{listen}", "--admin", f"127.0.0.1:{admin}", "--log", log,
+            *options,
         ]  # fmt: skip
 
     def __enter__(self):
-        # The log is appended to or truncated as the program likes: a fresh file asks neither.
-        if os.path.exists(self.log):
+        # A run continues a file that exists: one that is to have a file of its own needs a fresh one.
+        if not self.continued and os.path.exists(self.log):
             os.remove(self.log)
         with open(self.stderr, "wb") as out:
             self.child = subprocess.Popen(self.command, stdin=subprocess.DEVNULL, stdout=out, stderr=out)
