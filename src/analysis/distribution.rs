@@ -45,4 +45,13 @@ mod tests {
         assert_eq!(Distribution::of(vec![3.0]).unwrap().p99, 3.0);
         assert_eq!(Distribution::of(Vec::new()), None);
     }
+
+    /// Exact for any number of values, those above a million too.
+    #[test]
+    fn exact_above_a_million() {
+        let mut values: Vec<f64> = (1..=1_300_000).map(f64::from).collect();
+        fastrand::Rng::with_seed(1).shuffle(&mut values);
+        let of = Distribution::of(values).unwrap();
+        assert_eq!((of.p50, of.p90, of.p99, of.max), (650_000.0, 1_170_000.0, 1_287_000.0, 1_300_000.0));
+    }
 }

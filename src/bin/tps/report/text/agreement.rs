@@ -1,0 +1,39 @@
+//! Whether the pool told what follows from its requests.
+
+use std::io::{self, Write};
+
+use console::style;
+use tower_tps::analysis::Agreement;
+
+use super::lines::{row, title};
+use crate::text::figures::{count, seconds};
+
+pub(super) fn write(out: &mut impl Write, agreement: &Agreement) -> io::Result<()> {
+    title(out, "Recomputed from the requests, against what the pool told")?;
+    let samples = count(agreement.samples);
+    let end = if agreement.has_end { "the end included" } else { "without an end" };
+    if agreement.samples == 0 {
+        return row(out, "", "the pool told nothing: there is no sample and no end");
+    }
+    if agreement.holds() {
+        return row(out, "", &format!("the same to the nanosecond, {samples} times, {end}"));
+    }
+    if !agreement.has_end {
+        row(
+            out,
+            "",
+            "requests that were under way where the log ends have no line: of them, what the pool told is right",
+        )?;
+    }
+    for one in &agreement.disagreements {
+        let differs = format!(
+            "told {}, recomputed {}; differs at {} of {samples} samples, first at {}",
+            one.told,
+            one.recomputed,
+            count(one.samples),
+            seconds(Some(one.first_at)),
+        );
+        row(out, one.name, &style(differs).red().to_string())?;
+    }
+    Ok(())
+}
