@@ -62,8 +62,8 @@ fn work_at_one_and_a_slot_at_another() {
     assert_eq!((fleet.gap_time_routing, fleet.gap_time_of_runs), (8.0, 0.0));
     assert_eq!((fleet.lost_slot_time, fleet.cap_slot_time, fleet.busy_slot_time), (8.0, 20.0, 10.0));
     assert_eq!((fleet.system_tps, fleet.traffic.requests), (Some(1.0), 2));
-    // Full at 0, work waiting at 2, none of both at 10.
-    assert!((2..=4).contains(&fleet.gap_time_per_clock_second), "{}", fleet.gap_time_per_clock_second);
+    // The other's slot comes 10 ms before the work and goes 10 ms before it, or both after.
+    assert_eq!(fleet.gap_time_of_clocks_apart, [7.99, 8.0]);
 }
 
 /// Gaps at the same time are one gap of the fleet, and count twice in the sum.
@@ -74,6 +74,8 @@ fn gaps_at_once_are_one() {
     let [fleet]: [Fleet; 1] = Fleet::all(&read(&[one("a"), one("b")])).try_into().unwrap();
     assert_eq!((fleet.gap_time, fleet.gap_time_of_runs, fleet.gap_time_routing), (3.0, 6.0, 0.0));
     assert_eq!((fleet.gap_slot_time, fleet.lost_slot_time), (6.0, 6.0));
+    // By clocks that differ they are not quite at once.
+    assert_eq!(fleet.gap_time_of_clocks_apart, [3.01, 3.01]);
 }
 
 /// Runs that follow on each other are on one at a time, and the time between

@@ -55,14 +55,17 @@ pub struct Fleet {
     pub gap_time_routing: f64,
     /// The gaps of the runs, added up.
     pub gap_time_of_runs: f64,
-    /// How much `gap_time` can be off for each second by which the runs' clocks
-    /// differ: as often as a run on its own began or ceased to have work waiting
-    /// or a slot free.
-    pub gap_time_per_clock_second: u64,
+    /// What `gap_time` would be if every other run's clock had been 10 ms behind
+    /// what it was, and 10 ms ahead: how far it depends on clocks that agree. Those
+    /// of machines kept by NTP differ by less than that, as a rule.
+    pub gap_time_of_clocks_apart: [f64; 2],
     /// The requests of all runs.
     #[serde(flatten)]
     pub traffic: Traffic,
 }
+
+/// How far apart clocks may be, in nanoseconds, for what it would do to the gap.
+const CLOCKS_APART: i64 = 10_000_000;
 
 /// Integrals of the fleet, in nanoseconds or slot-nanoseconds.
 #[derive(Debug, Default)]
@@ -111,7 +114,8 @@ impl Fleet {
 
     fn of(pool: Option<String>, runs: &[&Run]) -> Self {
         let traffic = Traffic::of(runs.iter().flat_map(|run| run.attempts()));
-        let (sums, most_at_once, edges) = integrate(runs);
+        let (sums, most_at_once) = integrate(runs, 0);
+        let apart = [-CLOCKS_APART, CLOCKS_APART].map(|apart| integrate(runs, apart).0.gap);
         let own = runs.iter().map(|run| Sweep::new(run).read(run.ends_at()).reading.totals.gap_time());
         let seconds = |nanos: u128| nanos as f64 / 1e9;
         let share = |part: u128, whole: u128| (whole > 0).then(|| part as f64 / whole as f64);
@@ -136,33 +140,32 @@ impl Fleet {
             lost_slot_time: seconds(sums.lost),
             gap_time_routing: seconds(sums.routing),
             gap_time_of_runs: own.map(|gap| gap.as_secs_f64()).sum(),
-            gap_time_per_clock_second: edges,
+            gap_time_of_clocks_apart: apart.map(seconds),
             traffic,
         }
     }
 }
 
-/// Sweeps over all runs at once. Gives the sums, the most runs at once, and how
-/// often a run's part in the gap changed.
-fn integrate(runs: &[&Run]) -> (Sums, usize, u64) {
+/// Sweeps over all runs at once, with every other one's clock set by so many
+/// nanoseconds. Gives the sums, and the most runs at once.
+fn integrate(runs: &[&Run], apart: i64) -> (Sums, usize) {
+    let by_its_clock = |index: usize, at: Instant| match index % 2 {
+        0 => at,
+        _ => Instant::from_bits(at.to_bits().saturating_add_signed(apart)).unwrap_or(at),
+    };
     let mut sweeps: Vec<_> = runs.iter().map(|run| Sweep::new(run)).collect();
     let mut is_on = vec![false; runs.len()];
+    let starts = runs.iter().enumerate();
     let mut next: BinaryHeap<_> =
-        runs.iter().enumerate().map(|(index, run)| Reverse((run.meta.started_at, index))).collect();
-    let (mut sums, mut state, mut most, mut edges) = (Sums::default(), State::default(), 0, 0);
+        starts.map(|(index, run)| Reverse((by_its_clock(index, run.meta.started_at), index))).collect();
+    let (mut sums, mut state, mut most) = (Sums::default(), State::default(), 0);
     let mut last: Option<Instant> = None;
     while let Some(Reverse((at, index))) = next.pop() {
         let at = last.map_or(at, |last| at.max(last));
         sums.add(&state, last.map_or(0, |last| at.nanos_since(last)));
         last = Some(at);
         let (run, sweep) = (runs[index], &mut sweeps[index]);
-        let part = |counts: &Counts| (counts.queue_depth() > 0, counts.free() > 0);
-        let before = part(sweep.counts());
-        if !is_on[index] {
-            is_on[index] = true;
-            state.runs += 1;
-            most = most.max(state.runs);
-        } else {
+        if is_on[index] {
             state.remove(sweep.counts());
             if sweep.next_at().is_none_or(|next| next > run.ends_at()) {
                 // It ends here.
@@ -170,13 +173,16 @@ fn integrate(runs: &[&Run]) -> (Sums, usize, u64) {
                 continue;
             }
             sweep.step();
+        } else {
+            is_on[index] = true;
+            state.runs += 1;
+            most = most.max(state.runs);
         }
         state.insert(sweep.counts());
-        edges += u64::from(part(sweep.counts()) != before);
         let then = sweep.next_at().unwrap_or(run.ends_at()).min(run.ends_at());
-        next.push(Reverse((then, index)));
+        next.push(Reverse((by_its_clock(index, then), index)));
     }
-    (sums, most, edges)
+    (sums, most)
 }
 
 impl State {

@@ -24,7 +24,11 @@ pub(crate) fn rate(value: Option<f64>) -> String {
 
 /// A share as a percentage.
 pub(crate) fn percent(value: Option<f64>) -> String {
-    value.map_or_else(dash, |value| format!("{:.1} %", value * 100.0))
+    value.map_or_else(dash, |value| match value.abs() {
+        // What is little is not nothing.
+        size if size > 0.0 && size < 0.000_95 => format!("{:.3} %", value * 100.0),
+        _ => format!("{:.1} %", value * 100.0),
+    })
 }
 
 /// A time in the unit that it is read best in.
@@ -93,7 +97,7 @@ mod tests {
             times.map(|value| time(Some(value))),
             ["0 s", "120 µs", "12.3 ms", "250 ms", "1.50 s", "12,346 s"]
         );
-        assert_eq!(percent(Some(0.816)), "81.6 %");
+        assert_eq!([0.816, 0.0, 0.000_3].map(|value| percent(Some(value))), ["81.6 %", "0.0 %", "0.030 %"]);
         let outcomes = BTreeMap::from([("a", 1), ("b", 1_200)]);
         assert_eq!(counts(&outcomes).unwrap(), "b 1,200, a 1");
         assert_eq!(counts(&BTreeMap::<&str, u64>::new()), None);

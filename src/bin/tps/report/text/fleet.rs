@@ -34,11 +34,9 @@ pub(super) fn write(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
         &format!("the runs' own add up to {}, which is another figure", time(Some(fleet.gap_time_of_runs))),
     )?;
     row(out, "lost_slot_time", &time(Some(fleet.lost_slot_time)))?;
-    let off = time(Some(fleet.gap_time_per_clock_second as f64 / 1_000.0));
-    row(
-        out,
-        "clocks",
-        &format!("each millisecond by which the runs' clocks differ can move gap_time by {off} at most"),
-    )?;
+    let [behind, ahead] = fleet.gap_time_of_clocks_apart.map(|gap| time(Some(gap)));
+    let apart =
+        format!("with every other run's clock 10 ms behind or ahead, gap_time would be {behind} or {ahead}");
+    row(out, "clocks", &apart)?;
     writeln!(out)
 }
