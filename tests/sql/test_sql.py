@@ -1,9 +1,10 @@
-"""The README's SQL against the `end` lines of run logs, and against another reader of the same lines."""
+"""The README's SQL, and `tps report`, against the `end` lines of run logs, and against another reader of the same lines."""
 
 import collections
 import decimal
 import json
 import os
+import subprocess
 import sys
 
 import duckdb
@@ -50,6 +51,7 @@ def main():
             assert query.count("'run.jsonl'") == 1
             rows = answer(query.replace("'run.jsonl'", f"'{path}'"))
             compare(checks, f"{engine}, {name}", rows, runs)
+        compare(checks, f"tps report, {name}", by_report(path), runs, has_unknown=False)
     checks.close()
 
 
@@ -66,6 +68,17 @@ def by_duckdb(query):
 def by_clickhouse(query):
     answer = str(chdb.query(query, "JSONEachRow"))
     return [json.loads(line, parse_float=decimal.Decimal) for line in answer.splitlines() if line]
+
+
+def by_report(path):
+    answer = subprocess.run([os.environ["TPS_BIN"], "report", "--json", path], stdout=subprocess.PIPE, check=True)
+    rows = []
+    for run in json.loads(answer.stdout, parse_float=decimal.Decimal)["runs"]:
+        row = {name: run[name] for name in ("run_id", "pool", "window_time", "gap_time", "gap_fraction")}
+        row["window_time"] = row["window_time"] or None
+        for source, rate in (run["system_tps_by_source"] or {None: None}).items():
+            rows.append(row | {"token_source": source, "system_tps": rate})
+    return rows
 
 
 def by_run(log):
@@ -101,7 +114,8 @@ def expected(lines):
     return window, gap, {source: sum(counts) if source else None for source, counts in tokens.items()} or {None: None}
 
 
-def compare(checks, name, rows, runs):
+def compare(checks, name, rows, runs, has_unknown=True):
+    """`has_unknown`: whether there is a row for completed requests whose tokens are unknown."""
     found = collections.defaultdict(list)
     for row in rows:
         found[row["run_id"], row["pool"]].append(row)
@@ -109,6 +123,8 @@ def compare(checks, name, rows, runs):
     gaps, rates, ended = [], [], 0
     for key, lines in runs.items():
         window, gap, tokens = expected(lines)
+        if not has_unknown:
+            tokens = {source: count for source, count in tokens.items() if source} or {None: None}
         ended += lines[-1][1]["type"] == "end"
         for row in found[key]:
             times = [row["window_time"], row["gap_time"]]
