@@ -8,6 +8,9 @@ mod agreement;
 mod bootstrap;
 mod distribution;
 mod fleet;
+#[cfg(feature = "html")]
+pub mod html;
+#[cfg(feature = "html")]
 mod lanes;
 mod log;
 mod logical;
