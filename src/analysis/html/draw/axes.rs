@@ -113,13 +113,13 @@ pub(in super::super) fn chart<'a, 'b>(
     y_text: impl Fn(f64) -> String,
 ) -> Result<Chart<'a, 'b>, Box<dyn std::error::Error>> {
     let widest = axes.y_ticks.iter().map(|tick| y_text(*tick).chars().count()).max().unwrap_or(1);
-    let left = frame.lines(0.62 * widest as f64 + 0.7);
+    let left = frame.lines(0.68 * widest as f64 + 0.8);
     let has_x = !axes.x_ticks.is_empty();
     let mut chart = ChartBuilder::on(area)
         .margin_top(frame.lines(if axes.title.is_empty() { 0.6 } else { 1.9 }))
-        .margin_right(frame.lines(1.2))
+        .margin_right(frame.lines(2.2))
         .y_label_area_size(left)
-        .x_label_area_size(if has_x { frame.lines(1.9) } else { frame.lines(0.4) })
+        .x_label_area_size(if has_x { frame.lines(1.9) } else { frame.lines(0.9) })
         .build_cartesian_2d(Axis::new(axes.x, &axes.x_ticks), Axis::new(axes.y, &axes.y_ticks))?;
     chart
         .configure_mesh()
