@@ -30,7 +30,7 @@ pub(super) fn ledger(summary: &Summary) -> Markup {
     rows.push(row("idle", "free while nothing waited", slots.idle_slot_time));
     rows.push(row("over", "in flight above a lowered cap", slots.over_slot_time));
     rows.push(row("cap", "busy + gap + idle − over", slots.cap_slot_time).main());
-    table(&["slot-time", "slot-s", "of cap"], &rows)
+    html! { div.slim { (table(&["slot-time", "slot-s", "of cap"], &rows)) } }
 }
 
 /// The time with work waiting, and what of it was a gap, by cause.
@@ -123,8 +123,8 @@ pub(super) fn lengths(summary: &Summary) -> Markup {
 fn by_length(title: &str, traffic: &Traffic, of: fn(&Distributions) -> Option<Distribution>) -> Markup {
     let all = distribution("all", "", of(&traffic.distributions), figures::number).main();
     let classes = traffic.by_length.iter();
-    let classes = classes
-        .map(|class| distribution(class.output_tokens, "tokens", of(&class.distributions), figures::number));
+    let classes =
+        classes.map(|class| distribution(class.output_tokens, "", of(&class.distributions), figures::number));
     let rows: Vec<_> = std::iter::once(all).chain(classes).collect();
     table(&[title, "count", "mean", "p50", "p90", "p99", "max"], &rows)
 }

@@ -11,19 +11,22 @@ use super::{figures, page, verdict};
 /// A figure of both runs: its name, what it is in words, how it is taken and written.
 type Figure = (&'static str, &'static str, fn(&Summary) -> Option<f64>, fn(f64) -> String);
 
+/// The unit of shares, which need none.
+const SHARE: &str = "share";
+
 /// All main figures.
 const FIGURES: [Figure; 22] = [
     ("system_tps", "tokens/s", |run| run.system_tps, figures::number),
     ("emitted_tps", "tokens/s", |run| run.emitted_tps, figures::number),
-    ("gap_fraction", "", |run| run.slots.gap_fraction, figures::percent),
-    ("gap_share", "", |run| run.slots.gap_share, figures::percent),
+    ("gap_fraction", SHARE, |run| run.slots.gap_fraction, figures::percent),
+    ("gap_share", SHARE, |run| run.slots.gap_share, figures::percent),
     ("gap_time", "s", |run| Some(run.slots.gap_time), figures::number),
     ("backlog_time", "s", |run| Some(run.slots.backlog_time), figures::number),
     ("lost_slot_time", "slot-s", |run| Some(run.slots.lost_slot_time), figures::number),
     ("lost tokens", "", |run| run.slots.lost_tokens, figures::number),
-    ("success_rate", "", |run| run.traffic.success_rate, figures::percent),
-    ("cancel_rate", "", |run| run.traffic.cancel_rate, figures::percent),
-    ("retry_rate", "", |run| run.traffic.retry_rate, figures::percent),
+    ("success_rate", SHARE, |run| run.traffic.success_rate, figures::percent),
+    ("cancel_rate", SHARE, |run| run.traffic.cancel_rate, figures::percent),
+    ("retry_rate", SHARE, |run| run.traffic.retry_rate, figures::percent),
     ("ttft p50", "s", |run| run.traffic.distributions.ttft.map(|of| of.p50), figures::number),
     ("ttft p99", "s", |run| run.traffic.distributions.ttft.map(|of| of.p99), figures::number),
     ("t_queue p50", "s", |run| run.traffic.distributions.t_queue.map(|of| of.p50), figures::number),
@@ -71,7 +74,12 @@ pub(super) fn page(comparison: &Comparison, baseline: &Run, candidate: &Run) -> 
         h2.part { "Both runs, on the same scales" }
         @for exhibit in Exhibit::ALL { (exhibit.of_two([("Baseline.", &old), ("Candidate.", &new)], &shared)) }
     };
-    page::page("Was the change worth it?", &subtitle, &body)
+    page::page(
+        "Was the change worth it?",
+        &format!("{} → {}", name(baseline), name(candidate)),
+        &subtitle,
+        &body,
+    )
 }
 
 fn name(run: &Run) -> String {
@@ -84,6 +92,11 @@ fn name(run: &Run) -> String {
     }
 }
 
+/// How a change is written: that of a share in points, or it would be taken for a relative one.
+fn in_change(unit: &str, text: fn(f64) -> String) -> fn(f64) -> String {
+    if unit == SHARE { figures::points } else { text }
+}
+
 fn rows(comparison: &Comparison) -> Vec<Row> {
     let row = |(name, unit, of, text): &Figure| {
         let (before, after) = (of(&comparison.baseline), of(&comparison.candidate));
@@ -93,13 +106,16 @@ fn rows(comparison: &Comparison) -> Vec<Row> {
         let cells = vec![
             maybe(before),
             maybe(after),
-            change.map_or_else(|| figures::ABSENT.to_owned(), |change| figures::change(change, *text)),
+            change.map_or_else(
+                || figures::ABSENT.to_owned(),
+                |change| figures::change(change, in_change(unit, *text)),
+            ),
             relative.map_or_else(
                 || figures::ABSENT.to_owned(),
                 |(change, before)| figures::change(change / before, figures::percent),
             ),
         ];
-        Row::new(*name, unit, cells)
+        Row::new(*name, if *unit == SHARE { "" } else { unit }, cells)
     };
     FIGURES.iter().map(row).collect()
 }

@@ -83,7 +83,9 @@ impl Exhibit {
             ]),
             Self::Lanes => {
                 let mut items = vec![(Ink::Queue, Mark::Line, "queue")];
-                items.extend(phases());
+                let stall =
+                    |(ink, mark, text)| (ink, mark, if text == "stall" { "stall, by height" } else { text });
+                items.extend(phases().map(stall));
                 items.push((Ink::Gap, Mark::Shade, "gap"));
                 items.push((Ink::Line, Mark::Cross, "did not complete"));
                 legend(&items)

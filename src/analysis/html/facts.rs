@@ -16,8 +16,8 @@ pub(super) fn facts(run: &RunReport) -> Markup {
             (fact("Run", &or_dash(&run.run_id)))
             (fact("Pool", &or_dash(&run.pool)))
             @if let Some(file) = &run.file { (fact("Log", file)) }
-            (fact("Started", &run.started_at))
-            (fact(if run.has_end { "Ended" } else { "Last told of" }, &run.ended_at))
+            (fact("Started", &figures::instant(&run.started_at)))
+            (fact(if run.has_end { "Ended" } else { "Last told of" }, &figures::instant(&run.ended_at)))
             (fact("Window", &figures::time_text(summary.window_time)))
             (fact("Cap", &cap(summary)))
             (fact("Tokens counted by", &sources(summary)))

@@ -82,6 +82,18 @@ pub(super) fn maybe_time(seconds: Option<f64>) -> String {
     seconds.map_or_else(|| ABSENT.to_owned(), time_text)
 }
 
+/// A change of a share, in percentage points.
+pub(super) fn points(share: f64) -> String {
+    percent(share).replace('%', "points")
+}
+
+/// A wall-clock instant of RFC 3339, to the millisecond.
+pub(super) fn instant(text: &str) -> String {
+    let Some((date, time)) = text.split_once('T') else { return text.to_owned() };
+    let time = time.trim_end_matches('Z');
+    format!("{date} {} UTC", time.get(..12).unwrap_or(time))
+}
+
 /// A word or a name of a log, cut where it is beyond all reading.
 pub(super) fn short(text: &str) -> String {
     const MOST: usize = 160;

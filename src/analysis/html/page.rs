@@ -4,8 +4,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::palette;
 
-/// A whole document.
-pub(super) fn page(title: &str, subtitle: &Markup, body: &Markup) -> Markup {
+/// A whole document: its title, what it is of, and the same at more length.
+pub(super) fn page(title: &str, of: &str, subtitle: &Markup, body: &Markup) -> Markup {
     html! {
         (DOCTYPE)
         html lang="en" {
@@ -15,7 +15,7 @@ pub(super) fn page(title: &str, subtitle: &Markup, body: &Markup) -> Markup {
                 meta name="color-scheme" content="light dark";
                 // Nothing is fetched, even if something on the page asked for it.
                 meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'";
-                title { (title) }
+                title { (of) " – " (title) }
                 style { (PreEscaped(include_str!("style.css"))) (PreEscaped(palette::style_sheet())) }
             }
             body {

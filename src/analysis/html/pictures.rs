@@ -66,9 +66,10 @@ impl<'a> Pictures<'a> {
         }
     }
 
-    /// Seconds that each point over time stands for.
+    /// How long each rate over time is of.
     pub(super) fn step(&self) -> String {
-        self.windows.first().map_or_else(String::new, |window| figures::time_text(window.window_time))
+        let rates = over_time::rates(&self.windows);
+        rates.first().map_or_else(String::new, |(from, until, _)| figures::time_text(until - from))
     }
 
     pub(super) fn slots(&self, room: Room, shared: &Shared) -> Option<Markup> {
@@ -149,13 +150,13 @@ impl Pictures<'_> {
         } else {
             "The shade is the gap that lost the most slot-time"
         };
-        let from = figures::time_text(all.from);
+        let (from, until) = (figures::time_text(all.from), figures::time_text(all.until));
         let left_out = match all.left_out {
             0 => String::new(),
             1 => "; 1 request more was under way".to_owned(),
             more => format!("; {} requests more were under way", figures::count(more as u64)),
         };
-        format!("{what}, from {from} after the start on{left_out}.")
+        format!("{what}; the axis goes from {from} to {until} after the start{left_out}.")
     }
 }
 

@@ -14,10 +14,10 @@ pub(super) fn page(report: &Report, runs: &[Run]) -> Markup {
     let several = report.runs.len() > 1;
     let pairs: Vec<_> = report.runs.iter().zip(runs).take(MOST_IN_FULL).collect();
     let detail = detail(pairs.len());
-    let subtitle = match report.runs.as_slice() {
-        [] => html! { "No run was read." },
-        [one] => html! { (run::name(one)) },
-        all => html! { (all.len()) " runs" },
+    let of = match report.runs.as_slice() {
+        [] => "No run".to_owned(),
+        [one] => run::name(one),
+        all => format!("{} runs", all.len()),
     };
     let body = html! {
         @if several { (together::overview(&report.runs)) (together::fleets(&report.fleets)) }
@@ -30,7 +30,7 @@ pub(super) fn page(report: &Report, runs: &[Run]) -> Markup {
         }
         (left_out::left_out(&report.left_out))
     };
-    page::page("Throughput and gaps", &subtitle, &body)
+    page::page("Throughput and gaps", &of, &html! { (of) }, &body)
 }
 
 /// The more runs, the less of each, so that the page stays small.

@@ -25,9 +25,9 @@ pub(super) fn agreement(agreement: &Agreement) -> Markup {
                 p { "The pool told nothing to hold them against." }
             } @else if rows.is_empty() {
                 p.good {
-                    "What was recomputed from the requests is what the pool told, at all "
-                    (figures::count(agreement.samples)) " samples"
-                    @if agreement.has_end { " and at the end" } ", to the nanosecond."
+                    "What was recomputed from the requests is what the pool told, to the nanosecond, each time it did: "
+                    (figures::count(agreement.samples))
+                    @if agreement.has_end { ", the end included." } @else { ", but for an end." }
                 }
             } @else {
                 p.warning {

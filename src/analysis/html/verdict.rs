@@ -3,6 +3,7 @@
 use maud::{Markup, html};
 
 use super::super::{Check, Verdict};
+use super::draw::axes::plain;
 use super::draw::intervals;
 use super::figures;
 
@@ -33,7 +34,7 @@ pub(super) fn verdict(verdict: &Verdict) -> Markup {
 
 /// The checks: both figures, the change, and its interval against zero.
 pub(super) fn checks(verdict: &Verdict) -> Markup {
-    let confidence = figures::percent(verdict.demands.confidence);
+    let confidence = format!("{} %", plain(verdict.demands.confidence * 100.0));
     html! {
         section {
             h3 { "What is asked of the change" }
@@ -51,10 +52,12 @@ pub(super) fn checks(verdict: &Verdict) -> Markup {
 fn one(check: &Check, confidence: &str) -> Markup {
     let is_rate = check.name == "system_tps";
     let text: Text = if is_rate { figures::number } else { figures::percent };
+    let in_change: Text = if is_rate { figures::number } else { figures::points };
     let unit = if is_rate { " tokens/s" } else { "" };
     let maybe = |value: Option<f64>| value.map_or_else(|| figures::ABSENT.to_owned(), text);
-    let change =
-        |value: Option<f64>| value.map_or_else(|| figures::ABSENT.to_owned(), |value| changed(value, text));
+    let change = |value: Option<f64>| {
+        value.map_or_else(|| figures::ABSENT.to_owned(), |value| figures::change(value, in_change))
+    };
     let state = if check.holds { "holds" } else { "does not hold" };
     html! {
         div.check.holds[check.holds].fails[!check.holds] {
@@ -62,10 +65,10 @@ fn one(check: &Check, confidence: &str) -> Markup {
             p.both { (maybe(check.baseline)) span.arrow { " → " } strong { (maybe(check.candidate)) } (unit) }
             p.change {
                 (change(check.change)) (unit)
-                @if let Some(relative) = check.relative_change { span.note { " (" (changed(relative, figures::percent)) ")" } }
+                @if let Some(relative) = check.relative_change { span.note { " (" (figures::change(relative, figures::percent)) ")" } }
             }
             @if let Some((low, high)) = check.interval {
-                @let words = format!("{} to {}{unit}", changed(low, text), changed(high, text));
+                @let words = format!("{} to {}{unit}", figures::change(low, in_change), figures::change(high, in_change));
                 @if let Some(picture) = check.change.and_then(|change| {
                     intervals::interval(&format!("Interval of the change: {words}"), change, (low, high), check.holds)
                 }) { (picture) }
@@ -76,9 +79,4 @@ fn one(check: &Check, confidence: &str) -> Markup {
             }
         }
     }
-}
-
-/// A change, with its sign; one of a share is in percentage points of it.
-fn changed(value: f64, text: Text) -> String {
-    figures::change(value, text)
 }

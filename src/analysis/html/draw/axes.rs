@@ -49,7 +49,7 @@ impl Unit {
         let (name, seconds) = match seconds {
             _ if seconds < 1e-3 => ("µs", 1e-6),
             _ if seconds < 1.0 => ("ms", 1e-3),
-            _ if seconds < 300.0 => ("s", 1.0),
+            _ if seconds < 600.0 => ("s", 1.0),
             _ if seconds < 4.0 * 3_600.0 => ("min", 60.0),
             _ if seconds < 4.0 * 86_400.0 => ("h", 3_600.0),
             _ => ("d", 86_400.0),
@@ -113,7 +113,8 @@ pub(in super::super) fn chart<'a, 'b>(
     y_text: impl Fn(f64) -> String,
 ) -> Result<Chart<'a, 'b>, Box<dyn std::error::Error>> {
     let widest = axes.y_ticks.iter().map(|tick| y_text(*tick).chars().count()).max().unwrap_or(1);
-    let left = frame.lines(0.68 * widest as f64 + 0.8);
+    // Pictures below each other begin at the same place.
+    let left = frame.lines(0.68 * widest.max(6) as f64 + 0.8);
     let has_x = !axes.x_ticks.is_empty();
     let mut chart = ChartBuilder::on(area)
         .margin_top(frame.lines(if axes.title.is_empty() { 0.6 } else { 1.9 }))

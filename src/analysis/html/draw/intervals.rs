@@ -7,7 +7,7 @@ use plotters::style::Color;
 use super::super::palette::Ink;
 use super::{Drawn, svg};
 
-const SIZE: (u32, u32) = (440, 56);
+const SIZE: (u32, u32) = (880, 72);
 
 /// A change and its interval, with zero in the middle; nothing where they are no numbers.
 pub(in super::super) fn interval(
@@ -24,7 +24,7 @@ pub(in super::super) fn interval(
     // Where nothing changes, all of it is at zero.
     let place = |value: f64| {
         let share = if reach > 0.0 { value / reach } else { 0.0 };
-        (width / 2.0 + share * (width / 2.0 - 14.0)).round() as i32
+        (width / 2.0 + share * (width / 2.0 - 20.0)).round() as i32
     };
     let ink = if holds { Ink::Good } else { Ink::Bad };
     Some(svg(label, "interval", SIZE, |area| -> Drawn {
@@ -32,11 +32,11 @@ pub(in super::super) fn interval(
         let axis = vec![(0, middle), (SIZE.0 as i32, middle)];
         area.draw(&PathElement::new(axis, Ink::Grid.rgb().stroke_width(3)))?;
         let (from, until) = (place(low), place(high).max(place(low) + 2));
-        area.draw(&Rectangle::new([(from, middle - 9), (until, middle + 9)], ink.rgb().filled()))?;
+        area.draw(&Rectangle::new([(from, middle - 11), (until, middle + 11)], ink.rgb().filled()))?;
         let zero = vec![(place(0.0), 0), (place(0.0), height)];
         area.draw(&PathElement::new(zero, Ink::Text.rgb().stroke_width(3)))?;
-        area.draw(&Circle::new((place(change), middle), 13, ink.rgb().filled()))?;
-        area.draw(&Circle::new((place(change), middle), 5, Ink::Idle.rgb().filled()))?;
+        area.draw(&Circle::new((place(change), middle), 19, ink.rgb().filled()))?;
+        area.draw(&Circle::new((place(change), middle), 8, Ink::Idle.rgb().filled()))?;
         Ok(())
     }))
 }

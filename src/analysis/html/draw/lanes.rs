@@ -56,7 +56,12 @@ fn draw_lane(
         bar(chart, (at(from), at(until)), (top - 0.38, top - 0.62), Ink::Queue, 1.0)?;
     }
     for doing in &lane.stretches {
-        bar(chart, (at(doing.from), at(doing.until)), (top - 0.1, top - 0.9), doing.phase.into(), 1.0)?;
+        let time = (at(doing.from), at(doing.until));
+        bar(chart, time, (top - 0.1, top - 0.9), doing.phase.into(), 1.0)?;
+        if doing.stalled > 0.0 {
+            // When within it is not known: so much of its height.
+            bar(chart, time, (top - 0.9 + 0.8 * doing.stalled, top - 0.9), Ink::Stall, 1.0)?;
+        }
     }
     if lane.outcome != Outcome::Completed {
         let queued = lane.queued.map(|(_, until)| until);

@@ -31,15 +31,17 @@ pub(super) struct Frame {
 
 /// For screens of more than about 760 px, and paper.
 const WIDE: Frame = Frame { width: 2_000, text: 28, class: "wide" };
-/// For phones, and for two beside each other.
+/// For half of such a screen: two beside each other.
+const HALF: Frame = Frame { width: 1_000, text: 25, class: "wide" };
+/// For phones.
 const NARROW: Frame = Frame { width: 760, text: 25, class: "narrow" };
 
 /// Which of the two are drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Room {
-    /// All of the page's width: both.
+    /// All of the page's width.
     Whole,
-    /// Half of it, or all of a narrow screen: the narrow one.
+    /// Half of it; all of a narrow one.
     Half,
 }
 
@@ -69,11 +71,11 @@ pub(super) fn picture(
     height: impl Fn(Frame) -> u32,
     draw: impl Fn(Frame, &Area<'_>) -> Drawn,
 ) -> Markup {
-    let frames: &[Frame] = if room == Room::Whole { &[WIDE, NARROW] } else { &[NARROW] };
+    let frames = [if room == Room::Whole { WIDE } else { HALF }, NARROW];
     html! {
-        div.picture.half[room == Room::Half] {
+        div.picture {
             @for frame in frames {
-                (svg(label, frame.class, (frame.width, height(*frame)), |area| draw(*frame, area)))
+                (svg(label, frame.class, (frame.width, height(frame)), |area| draw(frame, area)))
             }
         }
     }

@@ -22,6 +22,9 @@ pub(in super::super) struct Scale {
 /// A figure of each window.
 type Figure<'a> = &'a dyn Fn(&Window) -> f64;
 
+/// A figure, and from when to when it stood, in seconds.
+pub(in super::super) type Step = (f64, f64, f64);
+
 impl Scale {
     /// The one that shows all of these windows.
     pub(in super::super) fn of(windows: &[Window]) -> Self {
@@ -33,7 +36,7 @@ impl Scale {
                 slots(window).iter().map(|(slots, _)| slots).sum::<f64>().max(window.cap)
             }),
             queue_depth: highest(&|window| window.queue_depth),
-            tps: highest(&|window| window.system_tps.unwrap_or(0.0)),
+            tps: rates(windows).iter().map(|(.., tps)| *tps).fold(0.0, f64::max),
         }
     }
 
@@ -101,9 +104,7 @@ pub(in super::super) fn draw_queue(frame: Frame, area: &Area<'_>, windows: &[Win
     let share = Axes { y: (0.0, 1.04), y_ticks: vec![0.0, 0.5, 1.0], title: "gap_fraction", ..axes.clone() };
     axes.x_ticks.clear();
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
-    // Both begin at the same place, whatever their figures are.
-    let depth = |depth: f64| format!("{:>5}", plain(depth));
-    let mut upper = chart(frame, &above, &axes, |_| String::new(), depth)?;
+    let mut upper = chart(frame, &above, &axes, |_| String::new(), plain)?;
     fill(&mut upper, &steps(windows, unit, &|window| window.queue_depth), Ink::Queue)?;
     let mut lower = chart(frame, &below, &share, |x| x_text(x, unit, &share), percent)?;
     for (index, cause) in GapCause::ALL.into_iter().enumerate().rev() {
@@ -126,9 +127,22 @@ pub(in super::super) fn draw_tps(
     let unit = Unit::of(scale.time);
     let axes = scale.axes(frame, unit, scale.tps.max(mean), "output tokens/s");
     let mut chart = chart(frame, area, &axes, |x| x_text(x, unit, &axes), plain)?;
-    fill(&mut chart, &steps(windows, unit, &|window| window.system_tps.unwrap_or(0.0)), Ink::Generate)?;
+    fill(&mut chart, &outline(rates(windows).into_iter(), unit), Ink::Generate)?;
     let until = windows.last().map_or(0.0, |last| last.start + last.window_time);
     line(&mut chart, vec![(0.0, mean), (until / unit.seconds, mean)], Ink::Line, 4)
+}
+
+/// Throughput in longer windows: in short ones, a completed request is but a spike.
+pub(in super::super) fn rates(windows: &[Window]) -> Vec<Step> {
+    const AT_ONCE: usize = 4;
+    let rate = |windows: &[Window]| {
+        let (first, last) = (windows.first()?, windows.last()?);
+        let (from, until) = (first.start, last.start + last.window_time);
+        let tokens: f64 =
+            windows.iter().filter_map(|window| Some(window.system_tps? * window.window_time)).sum();
+        Some((from, until, if until > from { tokens / (until - from) } else { 0.0 }))
+    };
+    windows.chunks(AT_ONCE).filter_map(rate).collect()
 }
 
 /// Gap time by cause, in their order.
@@ -144,19 +158,21 @@ fn per_time(window: &Window, time: f64) -> f64 {
     if window.window_time > 0.0 { time / window.window_time } else { 0.0 }
 }
 
-/// A figure as it stood from window to window. What does not change takes no room.
 fn steps(windows: &[Window], unit: Unit, of: Figure<'_>) -> Vec<(f64, f64)> {
-    let mut points: Vec<(f64, f64)> = Vec::with_capacity(2 * windows.len());
-    for window in windows {
-        let (from, until) = (window.start / unit.seconds, (window.start + window.window_time) / unit.seconds);
-        let value = of(window);
+    outline(windows.iter().map(|window| (window.start, window.start + window.window_time, of(window))), unit)
+}
+
+/// The upper edge of what stood so from time to time. What does not change takes no room.
+fn outline(steps: impl Iterator<Item = Step>, unit: Unit) -> Vec<(f64, f64)> {
+    let mut points: Vec<(f64, f64)> = Vec::new();
+    for (from, until, value) in steps {
         let is_level = points.last().is_some_and(|last| last.1 == value);
         if is_level {
             points.pop();
         } else {
-            points.push((from, value));
+            points.push((from / unit.seconds, value));
         }
-        points.push((until, value));
+        points.push((until / unit.seconds, value));
     }
     points
 }

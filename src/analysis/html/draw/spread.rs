@@ -35,7 +35,7 @@ pub(in super::super) fn draw(
     let rows = bars.len() as f64;
     let axes = Axes {
         x: (from.log10(), until.log10()),
-        x_ticks: ticks(from, until),
+        x_ticks: ticks(from, until, frame.is_wide()),
         y: (0.0, rows),
         y_ticks: (0..bars.len()).map(|row| row as f64 + 0.5).collect(),
         title,
@@ -76,17 +76,17 @@ fn ends(least: f64, most: f64) -> (f64, f64) {
     (least / 1.15, most * 1.15)
 }
 
-/// One, two and five of each decade, or less of them where there are many.
-fn ticks(from: f64, until: f64) -> Vec<f64> {
-    let decades = (until / from).log10();
+/// Round figures of each decade, fewer of them the more decades there are.
+fn ticks(from: f64, until: f64, is_wide: bool) -> Vec<f64> {
+    let decades = (until / from).log10() * if is_wide { 1.0 } else { 2.0 };
     let steps: &[f64] = match decades {
-        _ if decades < 0.5 => &[1.0, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
-        _ if decades < 2.0 => &[1.0, 2.0, 5.0],
+        _ if decades < 0.7 => &[1.0, 1.2, 1.4, 1.6, 1.8, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0],
+        _ if decades < 1.4 => &[1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0],
+        _ if decades < 4.0 => &[1.0, 2.0, 5.0],
         _ => &[1.0],
     };
-    let first = from.log10().floor() as i32;
-    let last = until.log10().ceil() as i32;
-    let every = ((last - first) / 8).max(1);
+    let (first, last) = (from.log10().floor() as i32, until.log10().ceil() as i32);
+    let every = if is_wide { 1 + (last - first) / 12 } else { 1 + (last - first) / 6 };
     let powers = (first..=last).filter(|power| (power - first) % every == 0);
     let all = powers.flat_map(|power| steps.iter().map(move |step| step * 10f64.powi(power)));
     all.filter(|tick| *tick >= from && *tick <= until).map(f64::log10).collect()
