@@ -3,6 +3,7 @@
 //! # Optional features
 //!
 //! - `analysis`: from what was measured to figures, and from two runs to a verdict.
+//! - `html`: a report or a comparison as one page to look at, with pictures.
 //! - `decompress`: bodies whose `content-encoding` is gzip, deflate, br or zstd.
 //! - `connect`: connections measured where they are made, in a client's connector.
 //! - `sim`: the simulated engine, a real HTTP server on loopback or a Tower service.

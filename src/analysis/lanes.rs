@@ -37,6 +37,8 @@ pub(super) struct Doing {
     pub(super) from: f64,
     pub(super) until: f64,
     pub(super) phase: SlotPhase,
+    /// The share of it that was a stall instead, in 0..=1. When in it is not known.
+    pub(super) stalled: f64,
 }
 
 /// A gap.
@@ -70,8 +72,8 @@ impl Lanes {
             let doing = |stretch: Stretch| Doing {
                 from: seconds(stretch.from),
                 until: seconds(stretch.until),
-                // Where most of it was a stall, that is what it was.
-                phase: if stretch.stalled > 0.5 { SlotPhase::Stall } else { stretch.phase },
+                phase: stretch.phase,
+                stalled: stretch.stalled,
             };
             let stretches = spread::stretches(row).into_iter();
             Lane {

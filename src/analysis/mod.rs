@@ -74,6 +74,9 @@ mod agreement;
 mod bootstrap;
 mod distribution;
 mod fleet;
+#[cfg(feature = "html")]
+pub mod html;
+#[cfg(feature = "html")]
 mod lanes;
 mod log;
 mod logical;

@@ -119,6 +119,13 @@ impl Run {
         self.wall(self.meta.started_at)
     }
 
+    /// Whether its end was told. Where it was not, requests that were under way are
+    /// not in it.
+    #[must_use]
+    pub fn has_end(&self) -> bool {
+        self.closed_at.is_some()
+    }
+
     /// From the start to the end, or to the last instant that was told of.
     #[must_use]
     pub fn window_time(&self) -> Duration {

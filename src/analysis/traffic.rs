@@ -118,7 +118,13 @@ pub struct Length {
 }
 
 /// Each class of length, by the number of tokens that it stays below.
-const LENGTHS: [(u64, &str); 4] = [(64, "<64"), (256, "<256"), (1_024, "<1024"), (u64::MAX, ">=1024")];
+pub(super) const LENGTHS: [(u64, &str); 4] =
+    [(64, "<64"), (256, "<256"), (1_024, "<1024"), (u64::MAX, ">=1024")];
+
+/// The class of length of so many tokens: its place in [`LENGTHS`].
+pub(super) fn length_of(tokens: u64) -> usize {
+    LENGTHS.iter().position(|(below, _)| tokens < *below).unwrap_or(LENGTHS.len() - 1)
+}
 
 // === impl Traffic ===
 
@@ -132,9 +138,7 @@ impl Traffic {
         for request in requests {
             let row = request.row;
             traffic.add(request);
-            let length = row.output_tokens.get().map(|tokens| {
-                LENGTHS.iter().position(|(below, _)| tokens < *below).unwrap_or(LENGTHS.len() - 1)
-            });
+            let length = row.output_tokens.get().map(length_of);
             let is_rated = row.is_completed() && !row.is_superseded;
             let values = match length {
                 Some(length) => {

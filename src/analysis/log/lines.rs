@@ -76,14 +76,14 @@ mod tests {
         let text = [b"a\n\nbc\n".as_slice(), &vec![b'x'; LONGEST + 1], b"\nd"].concat();
         for capacity in [1, 3, 4096] {
             let mut lines = Lines::new(io::BufReader::with_capacity(capacity, text.as_slice()));
-            let mut next = || match lines.next().unwrap() {
-                Some(Read::Line(line)) => format!("{} {}", lines.number, String::from_utf8_lossy(line)),
-                other => format!("{other:?}"),
-            };
-            assert_eq!([next(), next(), next()], ["1 a", "2 ", "3 bc"]);
-            assert_eq!(next(), "Some(TooLong)");
-            assert_eq!(next(), format!("{:?}", Some(Read::Unfinished(b"d"))));
-            assert_eq!(next(), "None");
+            for (number, line) in [(1, b"a".as_slice()), (2, b""), (3, b"bc")] {
+                assert_eq!(lines.next().unwrap(), Some(Read::Line(line)));
+                assert_eq!(lines.number, number);
+            }
+            assert_eq!(lines.next().unwrap(), Some(Read::TooLong));
+            assert_eq!(lines.next().unwrap(), Some(Read::Unfinished(b"d")));
+            assert_eq!(lines.next().unwrap(), None);
+            assert_eq!(lines.number, 5);
         }
     }
 }

@@ -109,6 +109,7 @@ pub(crate) struct ProxyArgs {
 #[command(after_help = "\
 Examples:
   tps report run.jsonl
+  tps report run.jsonl --html report.html
   tps report run.jsonl --window 10s --by model
   tps report replica-*.jsonl.zst --json | jq .fleets
   zcat run.jsonl.gz | tps report -")]
@@ -122,6 +123,9 @@ pub(crate) struct ReportArgs {
     /// Add the figures of the requests apart by this; may be given again
     #[arg(long, value_enum, value_delimiter = ',')]
     pub(crate) by: Vec<ByArg>,
+    /// Write it as a page with pictures too: one file that needs nothing else
+    #[arg(long, value_name = "OUT.html")]
+    pub(crate) html: Option<PathBuf>,
     /// Print it as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
@@ -176,6 +180,9 @@ pub(crate) struct CompareArgs {
     /// Print it as Markdown, for a pull request
     #[arg(long)]
     pub(crate) markdown: bool,
+    /// Write it as a page with pictures too: one file that needs nothing else
+    #[arg(long, value_name = "OUT.html")]
+    pub(crate) html: Option<PathBuf>,
 }
 
 /// What stands behind the proxy.

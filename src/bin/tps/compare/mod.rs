@@ -7,7 +7,7 @@ pub(crate) mod text;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tower_tps::analysis::{Comparison, Demands, Run};
+use tower_tps::analysis::{Comparison, Demands, Run, html};
 
 use crate::args::CompareArgs;
 use crate::failure::Failure;
@@ -19,7 +19,15 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
     let mut demands = Demands::default();
     demands.min_effect = args.min_effect;
     demands.confidence = args.confidence;
+    for (given, run) in [(&args.baseline, &baseline), (&args.candidate, &candidate)] {
+        if !run.has_end() {
+            eprintln!("tps: {given}: its end is missing: requests that were under way are not judged");
+        }
+    }
     let comparison = Comparison::of(&baseline, &candidate, demands);
+    if let Some(path) = &args.html {
+        output::file("--html", path, &html::comparison(&comparison, &baseline, &candidate))?;
+    }
     if args.json {
         output::stdout(|out| output::json(out, &comparison))?;
     } else if args.markdown {

@@ -2,7 +2,7 @@
 
 mod text;
 
-use tower_tps::analysis::{Details, Report};
+use tower_tps::analysis::{Details, Report, html};
 
 use crate::args::ReportArgs;
 use crate::failure::Failure;
@@ -28,6 +28,9 @@ pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
         }
     }
     let report = Report::of(&runs, left_out, &details);
+    if let Some(path) = &args.html {
+        output::file("--html", path, &html::report(&report, &runs))?;
+    }
     if args.json {
         output::stdout(|out| output::json(out, &report))
     } else {

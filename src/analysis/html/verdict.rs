@@ -1,0 +1,82 @@
+//! The verdict on a change, and the checks that it follows from.
+
+use maud::{Markup, html};
+
+use super::super::{Check, Verdict};
+use super::draw::axes::plain;
+use super::draw::intervals;
+use super::figures;
+
+/// How a figure is written.
+type Text = fn(f64) -> String;
+
+/// The verdict, with the reasons where it cannot be judged.
+pub(super) fn verdict(verdict: &Verdict) -> Markup {
+    let failed: Vec<_> = verdict.checks.iter().filter(|check| !check.holds).collect();
+    let (class, word) = match (verdict.not_judged.is_empty(), verdict.accepted) {
+        (false, _) => ("unknown", "Cannot be judged"),
+        (true, true) => ("accepted", "Accepted"),
+        (true, false) => ("rejected", "Rejected"),
+    };
+    html! {
+        section.verdict.(class) {
+            h2 { (word) }
+            @if !verdict.not_judged.is_empty() {
+                ul { @for reason in &verdict.not_judged { li { (figures::short(reason)) } } }
+            } @else if failed.is_empty() {
+                p { "Everything that is asked of a change holds." }
+            } @else {
+                ul { @for check in failed { li { "It does not hold that " code { (check.name) } " " (check.rule.as_str()) "." } } }
+            }
+        }
+    }
+}
+
+/// The checks: both figures, the change, and its interval against zero.
+pub(super) fn checks(verdict: &Verdict) -> Markup {
+    let confidence = format!("{} %", plain(verdict.demands.confidence * 100.0));
+    html! {
+        section {
+            h3 { "What is asked of the change" }
+            p.caption {
+                "Each bar is the " (confidence) " bootstrap interval of the change, the dot is the change, the upright line is no change."
+                @if verdict.demands.min_effect > 0.0 {
+                    " What must rise or fall must do so by more than " (figures::percent(verdict.demands.min_effect)) "."
+                }
+            }
+            div.checks { @for check in &verdict.checks { (one(check, &confidence)) } }
+        }
+    }
+}
+
+fn one(check: &Check, confidence: &str) -> Markup {
+    let is_rate = check.name == "system_tps";
+    let text: Text = if is_rate { figures::number } else { figures::percent };
+    let in_change: Text = if is_rate { figures::number } else { figures::points };
+    let unit = if is_rate { " tokens/s" } else { "" };
+    let maybe = |value: Option<f64>| value.map_or_else(|| figures::ABSENT.to_owned(), text);
+    let change = |value: Option<f64>| {
+        value.map_or_else(|| figures::ABSENT.to_owned(), |value| figures::change(value, in_change))
+    };
+    let state = if check.holds { "holds" } else { "does not hold" };
+    html! {
+        div.check.holds[check.holds].fails[!check.holds] {
+            h4 { code { (check.name) } " " (check.rule.as_str()) span.state { (state) } }
+            p.both { (maybe(check.baseline)) span.arrow { " → " } strong { (maybe(check.candidate)) } (unit) }
+            p.change {
+                (change(check.change)) (unit)
+                @if let Some(relative) = check.relative_change { span.note { " (" (figures::change(relative, figures::percent)) ")" } }
+            }
+            @if let Some((low, high)) = check.interval {
+                @let words = format!("{} to {}{unit}", figures::change(low, in_change), figures::change(high, in_change));
+                @if let Some(picture) = check.change.and_then(|change| {
+                    intervals::interval(&format!("Interval of the change: {words}"), change, (low, high), check.holds)
+                }) { (picture) }
+                p.note { (confidence) " interval " (words) }
+            } @else { p.note { "There is no interval." } }
+            p.note {
+                "From " (figures::count(check.requests.0)) " and " (figures::count(check.requests.1)) " requests."
+            }
+        }
+    }
+}
