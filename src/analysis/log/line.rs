@@ -86,6 +86,7 @@ pub(super) struct RequestLine<'a> {
     pub(super) counted_tokens: Option<u64>,
     #[serde(borrow)]
     pub(super) tokenizer: Option<Text<'a>>,
+    pub(super) content_events: Option<u64>,
     pub(super) attempt: Option<u32>,
     #[serde(borrow)]
     pub(super) attempt_cause: Option<Text<'a>>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::line::{At, RequestLine, RetryLine, Seconds};
 use crate::analysis::names::Names;
-use crate::analysis::row::{Again, Count, Retried, Row, id_of};
+use crate::analysis::row::{Again, Count, Retried, Row, emitted, id_of};
 use crate::gate::{PhaseTimes, SlotPhase};
 use crate::outcome::{Outcome, Phase};
 use crate::timeline::Timeline;
@@ -88,6 +88,11 @@ pub(super) fn row(line: &RequestLine<'_>, names: &mut Names) -> Result<Row, Stri
         output_tokens: Count::new(line.output_tokens),
         usage_output_tokens: Count::new(line.usage_output_tokens),
         counted_tokens: Count::new(line.counted_tokens),
+        emitted_tokens: Count::new(match line.tokenizer.as_deref() {
+            Some(tokenizer) => emitted(tokenizer, line.counted_tokens, line.content_events),
+            // Without headers nothing can have passed.
+            None => line.headers_at.is_none().then_some(0),
+        }),
         input_tokens: Count::new(line.input_tokens),
         reasoning_tokens: Count::new(line.reasoning_tokens),
         source: line.output_tokens.and(source(line.token_source.as_deref())?),
