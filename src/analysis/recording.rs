@@ -65,9 +65,6 @@ impl Observer for Recording {
     }
 
     fn end(&self, sample: &Sample) {
-        self.add(|run| {
-            run.closed_at = Some(sample.reading.at);
-            run.sample(Told::of(sample));
-        });
+        self.add(|run| run.end(Told::of(sample)));
     }
 }

@@ -53,7 +53,8 @@ pub(super) struct Gathering {
     pub(super) names: Names,
     pub(super) changes: Vec<Change>,
     pub(super) told: Vec<Told>,
-    pub(super) closed_at: Option<Instant>,
+    /// What was told at its end.
+    end: Option<Told>,
 }
 
 impl Gathering {
@@ -67,11 +68,11 @@ impl Gathering {
             names: Names::default(),
             changes: Vec::new(),
             told: Vec::new(),
-            closed_at: None,
+            end: None,
         }
     }
 
-    /// A sample; none is kept beyond what memory is bounded by, but always the last.
+    /// A sample; none is kept beyond what memory is bounded by.
     pub(super) fn sample(&mut self, told: Told) {
         if self.told.len() >= Self::MOST_TOLD {
             let mut index = 0;
@@ -83,19 +84,31 @@ impl Gathering {
         self.told.push(told);
     }
 
-    /// The run as it stands.
+    /// The end, which is always kept. Of several it is the last.
+    pub(super) fn end(&mut self, told: Told) {
+        let (end, other) = match self.end.take() {
+            Some(end) if end.at > told.at => (end, Some(told)),
+            end => (told, end),
+        };
+        self.end = Some(end);
+        other.into_iter().for_each(|told| self.sample(told));
+    }
+
+    /// The run as it stands. In whatever order it was told, it is the same.
     pub(super) fn finish(mut self) -> Run {
-        self.rows.sort_by_key(|row| (row.ended_at(), row.attempt));
+        self.rows.sort_by_key(|row| (row.ended_at(), row.attempt, row.timeline.queued_at, row.id));
         logical::join(&mut self.rows);
-        self.told.sort_by_key(|told| told.at);
+        self.told.sort_by_key(Told::order);
+        let closed_at = self.end.as_ref().map(|told| told.at);
+        self.told.extend(self.end.take());
         let last = [
             self.rows.last().map(Row::ended_at),
             self.told.last().map(|told| told.at),
             self.changes.iter().map(|change| change.at).max(),
         ];
         let last = last.into_iter().flatten().max().unwrap_or(self.meta.started_at);
-        let ends_at = self.closed_at.unwrap_or(last).max(self.meta.started_at);
-        let Self { meta, rows, names, changes, told, closed_at } = self;
+        let ends_at = closed_at.unwrap_or(last).max(self.meta.started_at);
+        let Self { meta, rows, names, changes, told, .. } = self;
         Run { meta, rows, names, changes, told, closed_at, ends_at }
     }
 }

@@ -33,8 +33,8 @@ pub(super) fn absurd(line: &RequestLine<'_>) -> Option<String> {
         }
         before = (name, at);
     }
-    if line.headers_at.is_some() && line.admitted_at.is_none() {
-        return Some("it has headers and was never admitted".to_owned());
+    if (line.headers_at.is_some() || line.first_token_at.is_some()) && line.admitted_at.is_none() {
+        return Some("it has a response and was never admitted".to_owned());
     }
     if line.first_token_at.is_some() != line.last_token_at.is_some() {
         return Some("it has one of first_token_at and last_token_at".to_owned());
@@ -54,12 +54,25 @@ pub(super) fn absurd(line: &RequestLine<'_>) -> Option<String> {
     if let Some((name, Some(tokens))) = tokens.into_iter().find(too_many) {
         return Some(format!("{name} is {tokens}"));
     }
+    if !are_in_order(line) {
+        return Some("its retries are not one after the other before its headers".to_owned());
+    }
     let phases = phases(line);
     let held = line.admitted_at.map(|admitted| line.released_at.0.since(admitted.0));
     // A writer that knows no phases is no liar.
     let has_phases = phases.total() > Duration::ZERO;
     (has_phases && held != Some(phases.total()))
         .then(|| "its phases do not add up to the time it held its slot".to_owned())
+}
+
+/// Whether the retries that it made with its slot follow on each other.
+fn are_in_order(line: &RequestLine<'_>) -> bool {
+    let Some(retries) = line.retries.as_deref().filter(|retries| !retries.is_empty()) else { return true };
+    let Some(admitted_at) = line.admitted_at else { return false };
+    let instants = retries.iter().flat_map(|retry| [Some(retry.failed_at), retry.resumed_at]);
+    let until = line.headers_at.unwrap_or(line.released_at);
+    let all = [Some(admitted_at)].into_iter().chain(instants).chain([Some(until)]);
+    all.flatten().map(|at| at.0).is_sorted()
 }
 
 /// The row of a line that can be true.
