@@ -213,6 +213,16 @@ fn what_cannot_be() {
     }
 }
 
+/// A line that is left out leaves nothing behind: no run, and no start of one.
+#[test]
+fn left_out_for_good() {
+    let wrong = request("r", "p", 100).replace("completed", "finished");
+    let (runs, left_out) = read(lines(&[wrong.clone()]));
+    assert_eq!((runs.len(), problems(&left_out)), (0, vec![(1, "absurd", "\"finished\" is no outcome")]));
+    let (runs, _) = read(lines(&[request("r", "p", 500), wrong]));
+    assert_eq!(runs[0].window_time().as_millis(), 100);
+}
+
 /// What is not known is skipped: types, which are counted, and fields, and what is null.
 #[test]
 fn what_is_not_known() {

@@ -139,7 +139,10 @@ fn line(kind: &str, values: &mut Values<'_>) -> Map<String, Value> {
 
 fn request(values: &mut Values<'_>, mut set: impl FnMut(&str, Value)) {
     set("request_id", values.one_of(&["a", "b", "c"]));
-    set("outcome", values.one_of(&["completed", "completed", "cancelled", "failed", "rejected", "truncated"]));
+    set(
+        "outcome",
+        values.one_of(&["completed", "completed", "cancelled", "failed", "rejected", "truncated"]),
+    );
     set("token_source", values.one_of(&["usage", "tokenizer", "events"]));
     set("model", values.one_of(&["m", "n"]));
     set("status", json!(values.byte()));

@@ -61,6 +61,9 @@ pub enum Kind {
     TooManyRuns,
 }
 
+/// Why a line was left out.
+pub(super) type Skip = (Kind, String);
+
 impl Kind {
     /// The name in reports.
     #[must_use]

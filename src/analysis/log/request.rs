@@ -75,12 +75,19 @@ fn are_in_order(line: &RequestLine<'_>) -> bool {
     all.flatten().map(|at| at.0).is_sorted()
 }
 
-/// The row of a line that can be true.
+/// How it ended, and what its tokens were counted by.
+type Words = (Outcome, Option<TokenSource>);
+
+/// What those words of a line stand for.
 ///
 /// # Errors
 /// A word that no log has.
-pub(super) fn row(line: &RequestLine<'_>, names: &mut Names) -> Result<Row, String> {
-    let outcome = outcome(&line.outcome)?;
+pub(super) fn words(line: &RequestLine<'_>) -> Result<Words, String> {
+    Ok((outcome(&line.outcome)?, source(line.token_source.as_deref())?))
+}
+
+/// The row of a line that can be true.
+pub(super) fn row(line: &RequestLine<'_>, (outcome, source): Words, names: &mut Names) -> Row {
     let mut name = |word: Option<&str>| word.map(|word| names.intern(word));
     let (model, format) = (name(line.model.as_deref()), name(line.format.as_deref()));
     let (tokenizer, error_type) = (name(line.tokenizer.as_deref()), name(line.error_type.as_deref()));
@@ -93,7 +100,7 @@ pub(super) fn row(line: &RequestLine<'_>, names: &mut Names) -> Result<Row, Stri
     };
     let inside = line.retries.iter().flatten().map(inside).collect();
     let retried = Retried { inside, attempt_cause, times: 0 };
-    Ok(Row {
+    Row {
         timeline: timeline(line),
         phases: phases(line),
         id: id_of(line.request_id.as_deref().unwrap_or("")),
@@ -108,7 +115,7 @@ pub(super) fn row(line: &RequestLine<'_>, names: &mut Names) -> Result<Row, Stri
         }),
         input_tokens: Count::new(line.input_tokens),
         reasoning_tokens: Count::new(line.reasoning_tokens),
-        source: line.output_tokens.and(source(line.token_source.as_deref())?),
+        source: line.output_tokens.and(source),
         status: line.status.and_then(NonZeroU16::new),
         attempt: line.attempt.map_or(1, |attempt| u16::try_from(attempt).unwrap_or(u16::MAX)),
         outcome,
@@ -119,7 +126,7 @@ pub(super) fn row(line: &RequestLine<'_>, names: &mut Names) -> Result<Row, Stri
         tokenizer,
         error_type,
         finish_reason,
-    })
+    }
 }
 
 fn timeline(line: &RequestLine<'_>) -> Timeline {
