@@ -3,6 +3,7 @@
 #![cfg(feature = "analysis")]
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use proptest::prelude::*;
 use tower_tps::analysis::{LeftOut, Logs, Run, Summary};
@@ -217,10 +218,28 @@ fn what_cannot_be() {
 #[test]
 fn left_out_for_good() {
     let wrong = request("r", "p", 100).replace("completed", "finished");
-    let (runs, left_out) = read(lines(&[wrong.clone()]));
+    let (runs, left_out) = read(&wrong);
     assert_eq!((runs.len(), problems(&left_out)), (0, vec![(1, "absurd", "\"finished\" is no outcome")]));
     let (runs, _) = read(lines(&[request("r", "p", 500), wrong]));
     assert_eq!(runs[0].window_time().as_millis(), 100);
+}
+
+/// An attempt that failed again before another went out waited all the while, and once.
+#[test]
+fn failed_twice_in_one_wait() {
+    let retries = format!(
+        r#","retries":[{{"cause":"c","failed_at":"{}"}},{{"cause":"c","failed_at":"{}","resumed_at":"{}"}}]"#,
+        at(110),
+        at(150),
+        at(160)
+    );
+    let (runs, left_out) = read(lines(&[run("r", "p", 0), with("r", "p", 100, &retries)]));
+    assert!(left_out.is_empty(), "{left_out:#?}");
+    let windows = runs[0].windows(Duration::from_secs(1));
+    let times = (windows[0].busy_slot_time_dispatch, windows[0].busy_slot_time_backoff);
+    assert_eq!(format!("{times:.3?}"), "(0.050, 0.050)");
+    // No window is too long.
+    assert_eq!(runs[0].windows(Duration::MAX).len(), 1);
 }
 
 /// What is not known is skipped: types, which are counted, and fields, and what is null.

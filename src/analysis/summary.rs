@@ -26,7 +26,8 @@ pub struct Summary {
     pub system_tps: Option<f64>,
     /// The same for each source by itself.
     pub system_tps_by_source: BTreeMap<String, f64>,
-    /// Tokens that passed, whatever became of their request, as the pool told.
+    /// Tokens that passed, whatever became of their request, as the pool told; where it
+    /// told nothing, those of the requests that have ended.
     pub emitted_tokens: u64,
     /// Tokens that passed / window.
     pub emitted_tps: Option<f64>,
