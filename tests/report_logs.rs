@@ -320,6 +320,20 @@ fn without_a_start() {
     assert!(left_out.problems[0].reason.ends_with("the cap of 1, since it tells none"), "{left_out:#?}");
 }
 
+/// What was declared before the beginning that is missing was there from the start.
+#[test]
+fn declared_before_the_start() {
+    let left = |millis, from: u64, to: u64| {
+        let at = at(millis);
+        format!(r#"{{"type":"backlog","run_id":"r","pool":"p","at":"{at}","from":{from},"to":{to}}}"#)
+    };
+    let log = [request("r", "p", 0), left(300, 1, 0), left(200, 2, 1), end("r", "p", 1_000, 1)];
+    let (runs, left_out) = read(lines(&log));
+    assert_eq!(left_out.kinds, BTreeMap::from([("no_start", 1)]));
+    let slots = Summary::of(&runs[0]).slots;
+    assert_eq!((slots.most_queue_depth, format!("{:.1}", slots.backlog_time)), (2, "0.3".to_owned()));
+}
+
 /// A run without an end goes to its last instant, and its counters are held against nothing.
 #[test]
 fn without_an_end() {

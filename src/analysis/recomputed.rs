@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::run::Run;
 use super::sweep::{Moment, Sweep};
-use crate::gate::{Counts, GapMeter, Reading};
+use crate::gate::{GapMeter, Reading};
 use crate::observe::Sample;
 
 /// A run's counters and integrals at its end.
@@ -71,8 +71,7 @@ impl Recomputed {
 
     /// As the run began.
     pub(super) fn start(run: &Run) -> Sample {
-        let counts = Counts { cap: run.meta.cap, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 };
-        let reading = GapMeter::new(counts, run.meta.started_at).reading(run.meta.started_at);
+        let reading = GapMeter::new(run.meta.counts(), run.meta.started_at).reading(run.meta.started_at);
         Sample::new(run.meta.pool.as_ref().into(), reading, 0, 0)
     }
 }

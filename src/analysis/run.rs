@@ -8,7 +8,7 @@ use super::names::{Name, Names};
 use super::row::Row;
 use super::told::Told;
 use crate::clock::{Anchor, Instant};
-use crate::gate::Change;
+use crate::gate::{Change, Counts, Quantity};
 
 /// All that was told of one pool from its start to its end: kept in memory by a
 /// [`Recording`](super::Recording), or read from a run log.
@@ -38,6 +38,10 @@ pub(super) struct Meta {
     pub(super) version: Option<Box<str>>,
     pub(super) started_at: Instant,
     pub(super) cap: u32,
+    /// Work declared when it started. Not zero only where its beginning is missing.
+    pub(super) backlog: u64,
+    /// The same of what was in back-off.
+    pub(super) backoff: u64,
     pub(super) tokenizer: Box<str>,
     pub(super) labels: BTreeMap<Box<str>, Box<str>>,
     pub(super) anchor: Anchor,
@@ -55,6 +59,14 @@ pub(super) struct Gathering {
     pub(super) told: Vec<Told>,
     /// What was told at its end.
     end: Option<Told>,
+}
+
+impl Meta {
+    /// The counts at the start.
+    pub(super) fn counts(&self) -> Counts {
+        let Self { cap, backlog, backoff, .. } = *self;
+        Counts { cap, in_flight: 0, waiting: 0, backoff, backlog }
+    }
 }
 
 impl Gathering {
@@ -92,6 +104,16 @@ impl Gathering {
         };
         self.end = Some(end);
         other.into_iter().for_each(|told| self.sample(told));
+    }
+
+    /// Where its beginning is missing: what was there before its first change was there
+    /// from the start.
+    pub(super) fn imply_counts(&mut self) {
+        let first = |quantity: Quantity| {
+            let changes = self.changes.iter().filter(|change| change.quantity == quantity);
+            changes.min_by_key(|change| (change.at, change.from)).map_or(0, |change| change.from)
+        };
+        (self.meta.backlog, self.meta.backoff) = (first(Quantity::Backlog), first(Quantity::Backoff));
     }
 
     /// The run as it stands. In whatever order it was told, it is the same.

@@ -61,7 +61,12 @@ impl Runs {
     }
 
     pub(super) fn finish(self) -> impl Iterator<Item = Run> {
-        self.all.into_iter().map(|reading| reading.gathering.finish())
+        self.all.into_iter().map(|Reading { mut gathering, implied }| {
+            if implied.is_some() {
+                gathering.imply_counts();
+            }
+            gathering.finish()
+        })
     }
 
     /// The runs of the log that no `run` line has begun: the first line of each that
@@ -184,6 +189,8 @@ impl Runs {
             version: None,
             started_at,
             cap,
+            backlog: 0,
+            backoff: 0,
             tokenizer: "".into(),
             labels: BTreeMap::new(),
             anchor: Anchor::unix(),
