@@ -419,7 +419,11 @@ fn given_twice() {
     let first = &left_out.problems[0];
     assert_eq!((&*first.file, first.line), ("2.jsonl", 1));
     assert_eq!(first.reason, "the same run was read from 1.jsonl already");
+    assert_eq!(left_out.problems[1].reason, "its run was read already");
     assert_eq!(json(&runs[0]), json(&read(LOG).0[0]));
+    // In one file too.
+    let (runs, left_out) = read(LOG.repeat(2));
+    assert_eq!((runs.len(), left_out.skipped), (1, count));
     let pools = lines(&[several_pools(), request("r", "p", 100), request("r", "q", 100)]);
     let (runs, left_out) = read_all(&[&pools, &pools]);
     assert_eq!(requests(&runs), [("r", "p", 1), ("r", "q", 1)]);

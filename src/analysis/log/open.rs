@@ -29,7 +29,7 @@ pub(super) struct Begun {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goes {
     To(usize),
-    /// Another log has them already.
+    /// They were read already.
     Nowhere,
 }
 

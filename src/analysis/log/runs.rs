@@ -146,7 +146,7 @@ impl Runs {
         let index = match name.and_then(|name| self.open.at(name, at)).map(|begun| begun.goes) {
             Some(Goes::To(index)) => index,
             Some(Goes::Nowhere) => {
-                return Err((Kind::Duplicate, "its run was read from another log already".to_owned()));
+                return Err((Kind::Duplicate, "its run was read already".to_owned()));
             }
             None => {
                 let (run_id, pool) = (of.run_id.unwrap_or(""), of.pool.unwrap_or(""));
