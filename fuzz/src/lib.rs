@@ -1,6 +1,8 @@
 //! What must hold for any bytes whatever: no panic, nothing held without bound,
 //! and the same sums however the bytes are cut.
 
+pub mod log;
+
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use tower_tps::tokens::{Counter, Tokenizer};
 use tower_tps::wire::{Dialect, Dialects, Reader};

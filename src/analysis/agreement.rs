@@ -61,6 +61,8 @@ impl Agreement {
         if let Some(told) = run.told.last().filter(|_| agreement.has_end) {
             let at = told.at.since(run.meta.started_at).as_secs_f64();
             let sample = &end.sample;
+            let can_be_sent = sample.dispatched - end.perhaps_not_sent..=sample.dispatched;
+            let dispatched = told.number("dispatched").filter(|told| !can_be_sent.contains(told));
             let came_to_nothing = told
                 .number("failed_requests")
                 .zip(told.number("abandoned_attempts"))
@@ -69,7 +71,12 @@ impl Agreement {
                 ("requests", told.number("requests"), sample.requests),
                 ("completed", told.number("completed"), sample.completed),
                 ("output_tokens", told.number("output_tokens"), sample.output_tokens),
-                ("dispatched", told.number("dispatched"), sample.dispatched),
+                ("dispatched", dispatched, sample.dispatched),
+                (
+                    "emitted_tokens",
+                    end.emitted_tokens.and(told.number("emitted_tokens")),
+                    end.emitted_tokens.unwrap_or(0),
+                ),
                 // Which of the two it was may have been decided after the requests' ends.
                 (
                     "failed_requests + abandoned_attempts",

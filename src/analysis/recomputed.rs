@@ -5,15 +5,20 @@ use std::time::Duration;
 
 use super::run::Run;
 use super::sweep::{Moment, Sweep};
-use crate::gate::{Counts, GapMeter, Reading};
+use crate::gate::{GapMeter, Reading};
 use crate::observe::Sample;
 
 /// A run's counters and integrals at its end.
 #[derive(Clone, Debug)]
 pub(super) struct Recomputed {
     /// As the pool would have told it. What no request's line holds is as it was
-    /// last told: the tokens that passed, and the connections.
+    /// last told: the connections, and the tokens that passed for what has not ended.
     pub(super) sample: Sample,
+    /// So many of those that count as sent to the upstream may not have been.
+    pub(super) perhaps_not_sent: u64,
+    /// Tokens that passed for the requests that have ended; absent where it is not
+    /// known of each.
+    pub(super) emitted_tokens: Option<u64>,
     pub(super) moment: Moment,
 }
 
@@ -23,15 +28,19 @@ impl Recomputed {
         let mut moment = sweep.read(run.ends_at());
         moment.reading = with_phases(run, &moment.reading);
         let last = run.told.last();
-        let number = |name| last.and_then(|told| told.number(name)).unwrap_or(0);
+        let told = |name| last.and_then(|told| told.number(name));
+        let number = |name| told(name).unwrap_or(0);
         let time = |name| last.and_then(|told| told.time(name)).unwrap_or(Duration::ZERO);
 
         let mut sample = Sample::new(run.meta.pool.as_ref().into(), moment.reading, run.rows.len() as u64, 0);
-        sample.emitted_tokens = number("emitted_tokens");
+        // Those that passed for requests without an end are among the ones that were told.
+        let emitted_tokens = run.rows.iter().map(|row| row.emitted_tokens.get()).sum();
+        sample.emitted_tokens = told("emitted_tokens").or(emitted_tokens).unwrap_or(0);
         sample.connections = number("connections");
         sample.connects_failed = number("connects_failed");
         sample.connect_time = time("connect_time");
         sample.connect_failed_time = time("connect_failed_time");
+        let mut perhaps_not_sent = 0;
         for row in &run.rows {
             if row.is_completed() {
                 sample.completed += 1;
@@ -41,6 +50,7 @@ impl Recomputed {
                 continue;
             }
             let inside = row.retried.as_ref();
+            perhaps_not_sent += u64::from(row.is_perhaps_not_sent());
             sample.dispatched += 1 + inside.map_or(0, |retried| retried.made().count() as u64);
             sample.abandoned_attempts += inside.map_or(0, |retried| retried.inside.len() as u64);
             sample.abandoned_phases = sample.abandoned_phases.plus(&row.again());
@@ -56,13 +66,12 @@ impl Recomputed {
                 }
             }
         }
-        Self { sample, moment }
+        Self { sample, perhaps_not_sent, emitted_tokens, moment }
     }
 
     /// As the run began.
     pub(super) fn start(run: &Run) -> Sample {
-        let counts = Counts { cap: run.meta.cap, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 };
-        let reading = GapMeter::new(counts, run.meta.started_at).reading(run.meta.started_at);
+        let reading = GapMeter::new(run.meta.counts(), run.meta.started_at).reading(run.meta.started_at);
         Sample::new(run.meta.pool.as_ref().into(), reading, 0, 0)
     }
 }

@@ -41,6 +41,8 @@ impl Observer for Recording {
             version: Some(env!("CARGO_PKG_VERSION").into()),
             started_at: start.at,
             cap: start.cap,
+            backlog: 0,
+            backoff: 0,
             tokenizer: (&*start.tokenizer).into(),
             labels: BTreeMap::new(),
             anchor: Anchor::now(),
@@ -65,9 +67,6 @@ impl Observer for Recording {
     }
 
     fn end(&self, sample: &Sample) {
-        self.add(|run| {
-            run.closed_at = Some(sample.reading.at);
-            run.sample(Told::of(sample));
-        });
+        self.add(|run| run.end(Told::of(sample)));
     }
 }

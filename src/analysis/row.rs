@@ -24,6 +24,8 @@ pub(super) struct Row {
     pub(super) output_tokens: Count,
     pub(super) usage_output_tokens: Count,
     pub(super) counted_tokens: Count,
+    /// Those that passed; unknown where a count was given up.
+    pub(super) emitted_tokens: Count,
     pub(super) input_tokens: Count,
     pub(super) reasoning_tokens: Count,
     pub(super) source: Option<TokenSource>,
@@ -91,6 +93,14 @@ impl Retried {
 
 // === impl Row ===
 
+/// The tokens that passed while the slot was held: by the tokenizer, and where there is
+/// none, one for each event with content. Unknown where the tokenizer's count was given up.
+pub(super) fn emitted(tokenizer: &str, counted: Option<u64>, events: Option<u64>) -> Option<u64> {
+    let has_none =
+        [TokenSource::Usage, TokenSource::Events].iter().any(|source| source.as_str() == tokenizer);
+    counted.or(events.filter(|events| has_none || *events == 0))
+}
+
 /// Stands for an id. The same in every process.
 pub(super) fn id_of(request_id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
@@ -124,6 +134,13 @@ impl Row {
             output_tokens: Count::new(record.output_tokens()),
             usage_output_tokens: count(|generated| generated.usage_output_tokens),
             counted_tokens: count(|generated| generated.counted_tokens),
+            emitted_tokens: Count::new(match generated {
+                Some(generated) => {
+                    let events = Some(generated.content_events);
+                    emitted(&generated.tokenizer, generated.counted_tokens, events)
+                }
+                None => Some(0),
+            }),
             input_tokens: count(|generated| generated.input_tokens),
             reasoning_tokens: count(|generated| generated.reasoning_tokens),
             source: generated.and_then(|generated| Some(generated.output_tokens?.1)),
@@ -149,6 +166,13 @@ impl Row {
     /// The time in the queue and what it led to: from its arrival to its admission or its end.
     pub(super) fn waited_until(&self) -> Instant {
         self.timeline.admitted_at.unwrap_or(self.ended_at())
+    }
+
+    /// Whether nothing shows that it was sent to the upstream, if it was admitted: the
+    /// call may have been dropped before it was polled, or the upstream never ready.
+    pub(super) fn is_perhaps_not_sent(&self) -> bool {
+        let is_retried = self.retried.as_ref().is_some_and(|retried| !retried.inside.is_empty());
+        self.timeline.headers_at.is_none() && !is_retried
     }
 
     pub(super) fn is_completed(&self) -> bool {

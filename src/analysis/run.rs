@@ -8,7 +8,7 @@ use super::names::{Name, Names};
 use super::row::Row;
 use super::told::Told;
 use crate::clock::{Anchor, Instant};
-use crate::gate::Change;
+use crate::gate::{Change, Counts, Quantity};
 
 /// All that was told of one pool from its start to its end: kept in memory by a
 /// [`Recording`](super::Recording), or read from a run log.
@@ -38,6 +38,10 @@ pub(super) struct Meta {
     pub(super) version: Option<Box<str>>,
     pub(super) started_at: Instant,
     pub(super) cap: u32,
+    /// Work declared when it started. Not zero only where its beginning is missing.
+    pub(super) backlog: u64,
+    /// The same of what was in back-off.
+    pub(super) backoff: u64,
     pub(super) tokenizer: Box<str>,
     pub(super) labels: BTreeMap<Box<str>, Box<str>>,
     pub(super) anchor: Anchor,
@@ -53,7 +57,16 @@ pub(super) struct Gathering {
     pub(super) names: Names,
     pub(super) changes: Vec<Change>,
     pub(super) told: Vec<Told>,
-    pub(super) closed_at: Option<Instant>,
+    /// What was told at its end.
+    end: Option<Told>,
+}
+
+impl Meta {
+    /// The counts at the start.
+    pub(super) fn counts(&self) -> Counts {
+        let Self { cap, backlog, backoff, .. } = *self;
+        Counts { cap, in_flight: 0, waiting: 0, backoff, backlog }
+    }
 }
 
 impl Gathering {
@@ -67,11 +80,11 @@ impl Gathering {
             names: Names::default(),
             changes: Vec::new(),
             told: Vec::new(),
-            closed_at: None,
+            end: None,
         }
     }
 
-    /// A sample; none is kept beyond what memory is bounded by, but always the last.
+    /// A sample; none is kept beyond what memory is bounded by.
     pub(super) fn sample(&mut self, told: Told) {
         if self.told.len() >= Self::MOST_TOLD {
             let mut index = 0;
@@ -83,19 +96,41 @@ impl Gathering {
         self.told.push(told);
     }
 
-    /// The run as it stands.
+    /// The end, which is always kept. Of several it is the last.
+    pub(super) fn end(&mut self, told: Told) {
+        let (end, other) = match self.end.take() {
+            Some(end) if end.at > told.at => (end, Some(told)),
+            end => (told, end),
+        };
+        self.end = Some(end);
+        other.into_iter().for_each(|told| self.sample(told));
+    }
+
+    /// Where its beginning is missing: what was there before its first change was there
+    /// from the start.
+    pub(super) fn imply_counts(&mut self) {
+        let first = |quantity: Quantity| {
+            let changes = self.changes.iter().filter(|change| change.quantity == quantity);
+            changes.min_by_key(|change| (change.at, change.from)).map_or(0, |change| change.from)
+        };
+        (self.meta.backlog, self.meta.backoff) = (first(Quantity::Backlog), first(Quantity::Backoff));
+    }
+
+    /// The run as it stands. In whatever order it was told, it is the same.
     pub(super) fn finish(mut self) -> Run {
-        self.rows.sort_by_key(|row| (row.ended_at(), row.attempt));
+        self.rows.sort_by_key(|row| (row.ended_at(), row.attempt, row.timeline.queued_at, row.id));
         logical::join(&mut self.rows);
-        self.told.sort_by_key(|told| told.at);
+        self.told.sort_by_key(Told::order);
+        let closed_at = self.end.as_ref().map(|told| told.at);
+        self.told.extend(self.end.take());
         let last = [
             self.rows.last().map(Row::ended_at),
             self.told.last().map(|told| told.at),
             self.changes.iter().map(|change| change.at).max(),
         ];
         let last = last.into_iter().flatten().max().unwrap_or(self.meta.started_at);
-        let ends_at = self.closed_at.unwrap_or(last).max(self.meta.started_at);
-        let Self { meta, rows, names, changes, told, closed_at } = self;
+        let ends_at = closed_at.unwrap_or(last).max(self.meta.started_at);
+        let Self { meta, rows, names, changes, told, .. } = self;
         Run { meta, rows, names, changes, told, closed_at, ends_at }
     }
 }

@@ -102,7 +102,8 @@ impl Run {
         let count = self.windows_of(length) as usize;
         let start = self.meta.started_at;
         let edge = |index: usize| {
-            let nanos = (length.as_nanos() as u64).saturating_mul(index as u64);
+            let length = u64::try_from(length.as_nanos()).unwrap_or(u64::MAX);
+            let nanos = length.saturating_mul(index as u64);
             start.after(Duration::from_nanos(nanos)).unwrap_or(self.ends_at()).min(self.ends_at())
         };
         let index_of = |at: Instant| {

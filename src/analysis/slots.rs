@@ -87,7 +87,7 @@ pub struct Slots {
 
 impl Slots {
     pub(super) fn of(end: &Recomputed, tokens: Option<u64>) -> Self {
-        let Recomputed { sample, moment } = end;
+        let Recomputed { sample, moment, .. } = end;
         let Moment { reading, queue_time, peaks } = moment;
         let totals: &Totals = &reading.totals;
         let window = totals.window_time().as_secs_f64();

@@ -28,8 +28,11 @@ pub(super) fn stretches(row: &Row) -> Vec<Stretch> {
     let mut stretches = Vec::with_capacity(4);
 
     let mut from = admitted_at;
-    for again in row.retried.iter().flat_map(|retried| &retried.inside) {
-        let resumed_at = again.resumed_at.unwrap_or(headers_at);
+    let retries = row.retried.as_ref().map_or(&[][..], |retried| &retried.inside);
+    for (index, again) in retries.iter().enumerate() {
+        // One that failed again before it went out waited until then.
+        let until = retries.get(index + 1).map_or(headers_at, |next| next.failed_at);
+        let resumed_at = again.resumed_at.unwrap_or(until);
         push(&mut stretches, from, again.failed_at, SlotPhase::Dispatch, None);
         push(&mut stretches, again.failed_at, resumed_at, SlotPhase::Backoff, None);
         from = resumed_at;

@@ -26,8 +26,9 @@ pub struct Summary {
     pub system_tps: Option<f64>,
     /// The same for each source by itself.
     pub system_tps_by_source: BTreeMap<String, f64>,
-    /// Tokens that passed, whatever became of their request, as the pool last told;
-    /// absent where it told nothing.
+    /// Tokens that passed, whatever became of their request, as the pool told; where it
+    /// told nothing, those of the requests that have ended. By the tokenizer, or one for
+    /// each event with content: a document is one. Absent where neither is known.
     pub emitted_tokens: Option<u64>,
     /// Tokens that passed / window.
     pub emitted_tps: Option<f64>,
@@ -52,7 +53,8 @@ impl Summary {
         let end = Recomputed::of(run);
         let traffic = Traffic::of(run.attempts());
         let tokens = traffic.tokens();
-        let emitted = run.told.last().and_then(|told| told.number("emitted_tokens"));
+        let told = run.told.last().and_then(|told| told.number("emitted_tokens"));
+        let emitted = told.or(end.emitted_tokens);
         let by_source = traffic.output_tokens.iter();
         let per_second = |tokens: u64| (window > 0.0).then(|| tokens as f64 / window);
         Self {

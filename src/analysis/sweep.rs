@@ -92,14 +92,14 @@ impl<'a> Sweep<'a> {
         in_flight.sort();
         let mut changes: Vec<_> = run.changes.iter().collect();
         changes.sort_by_key(|change| change.at);
-        let counts = Counts { cap: run.meta.cap, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 };
+        let counts = run.meta.counts();
         Self {
             meter: GapMeter::new(counts, run.meta.started_at),
             waiting,
             in_flight,
             changes,
             next: Cursor::default(),
-            told: [i128::from(run.meta.cap), 0, 0],
+            told: [counts.cap.into(), counts.backlog.into(), counts.backoff.into()],
             queue_time: 0,
             since: run.meta.started_at,
             peaks: Peaks::of(&counts),

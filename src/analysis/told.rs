@@ -88,6 +88,11 @@ impl Told {
         }
     }
 
+    /// In time, and of those at one instant by what they count, which only grows.
+    pub(super) fn order(&self) -> impl Ord + use<> {
+        (self.at, self.counters, self.times)
+    }
+
     /// A count or a counter by its name; absent where it was not told.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
         let counts = Self::COUNTS.iter().zip(self.counts);

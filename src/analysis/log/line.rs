@@ -35,7 +35,7 @@ pub(super) struct RunLine<'a> {
 
 /// One pool, or several of one process.
 #[derive(Debug, serde::Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`pool` is neither a name nor a list of names")]
 pub(super) enum Pools {
     One(Box<str>),
     Several(Vec<Box<str>>),
@@ -43,7 +43,7 @@ pub(super) enum Pools {
 
 /// The cap of one pool, or of each by its name.
 #[derive(Debug, serde::Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "`cap` is neither a number nor numbers by pool")]
 pub(super) enum Caps {
     One(u32),
     Each(BTreeMap<Box<str>, u32>),
@@ -86,6 +86,7 @@ pub(super) struct RequestLine<'a> {
     pub(super) counted_tokens: Option<u64>,
     #[serde(borrow)]
     pub(super) tokenizer: Option<Text<'a>>,
+    pub(super) content_events: Option<u64>,
     pub(super) attempt: Option<u32>,
     #[serde(borrow)]
     pub(super) attempt_cause: Option<Text<'a>>,

@@ -10,23 +10,19 @@ pub(super) const LONGEST: usize = 1 << 20;
 pub(super) struct Lines<R> {
     input: R,
     line: Vec<u8>,
-    /// The number of the last line that was read, from 1.
-    pub(super) number: u64,
 }
 
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Read<'a> {
-    /// A line without its end.
+    /// A line without its end. The last one may have none.
     Line(&'a [u8]),
-    /// What stands after the last line's end.
-    Unfinished(&'a [u8]),
     TooLong,
 }
 
 impl<R: BufRead> Lines<R> {
     pub(super) fn new(input: R) -> Self {
-        Self { input, line: Vec::new(), number: 0 }
+        Self { input, line: Vec::new() }
     }
 
     /// The next line; absent at the end.
@@ -45,8 +41,7 @@ impl<R: BufRead> Lines<R> {
                 if self.line.is_empty() && !is_too_long {
                     return Ok(None);
                 }
-                self.number += 1;
-                return Ok(Some(if is_too_long { Read::TooLong } else { Read::Unfinished(&self.line) }));
+                return Ok(Some(if is_too_long { Read::TooLong } else { Read::Line(&self.line) }));
             }
             let end = memchr::memchr(b'\n', bytes);
             let part = &bytes[..end.unwrap_or(bytes.len())];
@@ -59,7 +54,6 @@ impl<R: BufRead> Lines<R> {
             let used = part.len() + usize::from(end.is_some());
             self.input.consume(used);
             if end.is_some() {
-                self.number += 1;
                 return Ok(Some(if is_too_long { Read::TooLong } else { Read::Line(&self.line) }));
             }
         }
@@ -70,20 +64,19 @@ impl<R: BufRead> Lines<R> {
 mod tests {
     use super::*;
 
-    /// Each line once, whatever the size of the buffer, and the unfinished one as such.
+    /// Each line once, whatever the size of the buffer, and the unfinished one too.
     #[test]
     fn lines() {
         let text = [b"a\n\nbc\n".as_slice(), &vec![b'x'; LONGEST + 1], b"\nd"].concat();
         for capacity in [1, 3, 4096] {
             let mut lines = Lines::new(io::BufReader::with_capacity(capacity, text.as_slice()));
-            for (number, line) in [(1, b"a".as_slice()), (2, b""), (3, b"bc")] {
-                assert_eq!(lines.next().unwrap(), Some(Read::Line(line)));
-                assert_eq!(lines.number, number);
-            }
-            assert_eq!(lines.next().unwrap(), Some(Read::TooLong));
-            assert_eq!(lines.next().unwrap(), Some(Read::Unfinished(b"d")));
-            assert_eq!(lines.next().unwrap(), None);
-            assert_eq!(lines.number, 5);
+            let mut next = || match lines.next().unwrap() {
+                Some(Read::Line(line)) => String::from_utf8_lossy(line).into_owned(),
+                other => format!("{other:?}"),
+            };
+            assert_eq!([next(), next(), next()], ["a", "", "bc"]);
+            assert_eq!(next(), "Some(TooLong)");
+            assert_eq!([next(), next()], ["d", "None"]);
         }
     }
 }

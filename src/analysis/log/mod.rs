@@ -3,10 +3,11 @@
 mod decimal;
 mod line;
 mod lines;
+mod open;
 mod problems;
 mod request;
+mod runs;
 
-use std::collections::{BTreeMap, HashMap};
 use std::io::{self, BufRead};
 
 use serde::Deserialize;
@@ -14,85 +15,63 @@ use serde_json::value::RawValue;
 
 use self::line::{Caps, ChangeLine, Pools, RequestLine, RunLine, SampleLine, Tag};
 use self::lines::{LONGEST, Lines, Read};
+use self::problems::Skip;
 pub use self::problems::{Kind, LeftOut, Problem};
-use super::run::{Gathering, Meta, Run};
+use self::runs::{Of, Runs};
+use super::run::Run;
 use super::told::Told;
-use crate::clock::{Anchor, Instant};
 use crate::gate::{Change, Gate, Quantity};
 
 /// Reads run logs, one after the other: of one process or of several, each with
 /// any number of runs.
 #[derive(Debug, Default)]
 pub struct Logs {
-    runs: Vec<Reading>,
+    runs: Runs,
     left_out: LeftOut,
-    /// The name of the log being read.
-    file: Box<str>,
-    /// The runs of that log that lines may belong to: the last of each name.
-    open: HashMap<Key, Open>,
-    /// The one that the last line belonged to.
-    last: Option<(Key, usize)>,
 }
 
-/// A run of a pool: its id and the pool's name.
-type Key = (Box<str>, Box<str>);
-
-/// Where the lines of a run go.
-#[derive(Clone, Copy, Debug)]
-enum Open {
-    Run(usize),
-    /// Another log has them already.
-    Duplicate,
-}
-
-#[derive(Debug)]
-struct Reading {
-    gathering: Gathering,
-    /// No `run` line began it: its start and its cap are what its lines tell.
-    is_implied: bool,
-}
-
-/// Why a line was left out.
-type Skip = (Kind, String);
+/// What some editors put before a text.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 impl Logs {
-    /// Runs beyond so many are left out.
-    const MOST_RUNS: usize = 1_000;
-
     /// Reads a log to its end. `file` is what it is called in reports.
     ///
     /// # Errors
     /// Those of the input. What was read until then is kept.
     pub fn read(&mut self, file: &str, input: impl BufRead) -> io::Result<()> {
-        self.file = file.into();
-        self.open.clear();
-        self.last = None;
-        let mut lines = Lines::new(input);
-        while let Some(read) = lines.next()? {
-            self.left_out.lines += 1;
-            let read = match read {
-                Read::Line(line) => self.line(line),
-                Read::Unfinished(line) => self.line(line).map_err(|(kind, reason)| match kind {
-                    Kind::Unreadable => (Kind::Torn, format!("the file ends within it: {reason}")),
-                    kind => (kind, reason),
-                }),
-                Read::TooLong => Err((Kind::TooLong, format!("it is longer than {LONGEST} bytes"))),
-            };
-            if let Err((kind, reason)) = read {
-                self.left_out.add(&self.file, lines.number, kind, || reason);
-            }
+        self.runs.next_log(file);
+        let result = self.lines(input);
+        for (line, reason) in self.runs.without_a_start() {
+            self.left_out.add(file, line, Kind::NoStart, || reason);
         }
-        Ok(())
+        self.left_out.sort(file);
+        result
     }
 
     /// The runs that were read, in the order of their logs, and what was not.
     #[must_use]
     pub fn finish(self) -> (Vec<Run>, LeftOut) {
-        let runs = self.runs.into_iter().map(|reading| reading.gathering.finish());
-        (runs.collect(), self.left_out)
+        (self.runs.finish().collect(), self.left_out)
+    }
+
+    fn lines(&mut self, input: impl BufRead) -> io::Result<()> {
+        let mut lines = Lines::new(input);
+        while let Some(read) = lines.next()? {
+            self.left_out.lines += 1;
+            self.runs.line += 1;
+            let read = match read {
+                Read::Line(line) => self.line(line),
+                Read::TooLong => Err((Kind::TooLong, format!("it is longer than {LONGEST} bytes"))),
+            };
+            if let Err((kind, reason)) = read {
+                self.left_out.add(&self.runs.file, self.runs.line, kind, || reason);
+            }
+        }
+        Ok(())
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), Skip> {
+        let line = line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line);
         if line.iter().all(u8::is_ascii_whitespace) {
             return Ok(());
         }
@@ -102,10 +81,7 @@ impl Logs {
         }
         let tag: Tag<'_> = match serde_json::from_slice(line) {
             Ok(tag) => tag,
-            Err(error) if error.is_data() => {
-                return Err((Kind::Foreign, "it is no object with a type".to_owned()));
-            }
-            Err(error) => return Err(unreadable(&error)),
+            Err(error) => return Err(no_tag(line, &error)),
         };
         match tag.kind.as_deref() {
             Some("run") => self.run(&parse(line)?),
@@ -130,107 +106,27 @@ impl Logs {
             Some(Pools::One(pool)) => vec![pool.clone()],
             Some(Pools::Several(pools)) => pools.clone(),
         };
-        for pool in &pools {
-            let cap = match &line.cap {
-                Some(Caps::One(cap)) => Some(*cap),
-                Some(Caps::Each(caps)) => caps.get(pool).copied(),
-                None => None,
-            };
-            let cap = cap.filter(|cap| (1..=Gate::MAX_CAP).contains(cap));
-            let cap =
-                cap.ok_or_else(|| (Kind::Absurd, format!("the pool {pool:?} has no cap that can be")))?;
-            let mut meta = meta(run_id, pool, &self.file, line.started_at.0, cap);
-            meta.version = line.version.as_deref().map(Into::into);
-            meta.tokenizer = line.tokenizer.as_deref().unwrap_or("").into();
-            for (key, value) in line.labels.iter().flatten() {
-                let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
-                meta.labels.insert(key.clone(), value.into());
-            }
-            self.begin(meta)?;
-        }
-        Ok(())
+        // One that cannot be is no reason to leave out the others.
+        let all: Vec<_> = pools.iter().map(|pool| self.pool_of(line, run_id, pool)).collect();
+        all.into_iter().collect()
     }
 
-    fn begin(&mut self, meta: Meta) -> Result<(), Skip> {
-        let key = (meta.run_id.clone(), meta.pool.clone());
-        self.last = None;
-        let same = |reading: &&Reading| {
-            let other = &reading.gathering.meta;
-            !reading.is_implied
-                && (&other.run_id, &other.pool, other.started_at)
-                    == (&meta.run_id, &meta.pool, meta.started_at)
+    fn pool_of(&mut self, line: &RunLine<'_>, run_id: &str, pool: &str) -> Result<(), Skip> {
+        let cap = match &line.cap {
+            Some(Caps::One(cap)) => Some(*cap),
+            Some(Caps::Each(caps)) => caps.get(pool).copied(),
+            None => None,
         };
-        if let Some(other) = self.runs.iter().find(same) {
-            let file = other.gathering.meta.file.as_deref().unwrap_or("").to_owned();
-            self.open.insert(key, Open::Duplicate);
-            return Err((Kind::Duplicate, format!("the same run was read from {file} already")));
+        let cap = cap.filter(|cap| (1..=Gate::MAX_CAP).contains(cap));
+        let cap = cap.ok_or_else(|| (Kind::Absurd, format!("the pool {pool:?} has no cap that can be")))?;
+        let mut meta = self.runs.meta(run_id, pool, line.started_at.0, cap);
+        meta.version = line.version.as_deref().map(Into::into);
+        meta.tokenizer = line.tokenizer.as_deref().unwrap_or("").into();
+        for (key, value) in line.labels.iter().flatten() {
+            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            meta.labels.insert(key.clone(), value.into());
         }
-        // A run whose first lines came before its own is it.
-        if let Some(Open::Run(index)) = self.open.get(&key) {
-            let reading = &mut self.runs[*index];
-            if reading.is_implied && meta.started_at <= reading.gathering.meta.started_at {
-                reading.is_implied = false;
-                reading.gathering.meta = meta;
-                return Ok(());
-            }
-        }
-        let index = self.add(Gathering::new(meta), false)?;
-        self.open.insert(key, Open::Run(index));
-        Ok(())
-    }
-
-    fn add(&mut self, gathering: Gathering, is_implied: bool) -> Result<usize, Skip> {
-        if self.runs.len() >= Self::MOST_RUNS {
-            let reason = format!("there are more than {} runs: give fewer logs at once", Self::MOST_RUNS);
-            return Err((Kind::TooManyRuns, reason));
-        }
-        self.runs.push(Reading { gathering, is_implied });
-        Ok(self.runs.len() - 1)
-    }
-
-    /// The run that a line belongs to, whose first instant is this.
-    fn of(
-        &mut self,
-        run_id: Option<&str>,
-        pool: Option<&str>,
-        at: Instant,
-        cap: Option<u32>,
-    ) -> Result<&mut Gathering, Skip> {
-        let index = self.index_of(run_id.unwrap_or(""), pool.unwrap_or(""), at, cap)?;
-        let reading = &mut self.runs[index];
-        let meta = &mut reading.gathering.meta;
-        if reading.is_implied {
-            meta.started_at = meta.started_at.min(at);
-        } else if at < meta.started_at {
-            return Err((Kind::Absurd, "it begins before its run".to_owned()));
-        }
-        Ok(&mut reading.gathering)
-    }
-
-    fn index_of(&mut self, run_id: &str, pool: &str, at: Instant, cap: Option<u32>) -> Result<usize, Skip> {
-        if let Some(((last_id, last_pool), index)) = &self.last {
-            if **last_id == *run_id && **last_pool == *pool {
-                return Ok(*index);
-            }
-        }
-        let key: Key = (run_id.into(), pool.into());
-        let index = match self.open.get(&key) {
-            Some(Open::Run(index)) => *index,
-            Some(Open::Duplicate) => {
-                return Err((Kind::Duplicate, "its run was read from another log already".to_owned()));
-            }
-            None => {
-                let meta = meta(run_id, pool, &self.file, at, cap.unwrap_or(1));
-                let index = self.add(Gathering::new(meta), true)?;
-                let reason =
-                    || format!("the run {run_id:?} of the pool {pool:?} has no line of type run before it");
-                self.left_out.add(&self.file, self.left_out.lines, Kind::NoStart, reason);
-                self.open.insert(key.clone(), Open::Run(index));
-                index
-            }
-        };
-        self.last = Some((key, index));
-        Ok(index)
+        self.runs.begin(meta)
     }
 
     fn request(&mut self, line: &[u8]) -> Result<(), Skip> {
@@ -238,17 +134,32 @@ impl Logs {
         if let Some(reason) = request::absurd(&line) {
             return Err((Kind::Absurd, reason));
         }
-        let run = self.of(line.run_id.as_deref(), line.pool.as_deref(), line.queued_at.0, line.cap)?;
-        let row = request::row(&line, &mut run.names).map_err(|reason| (Kind::Absurd, reason))?;
+        let (outcome, source) = request::words(&line).map_err(|reason| (Kind::Absurd, reason))?;
+        let of = Of {
+            run_id: line.run_id.as_deref(),
+            pool: line.pool.as_deref(),
+            at: line.queued_at.0,
+            // As it stood at its end.
+            cap: line.cap.map(|cap| (line.released_at.0, cap)),
+        };
+        let run = self.runs.of(&of)?;
+        let row = request::row(&line, (outcome, source), &mut run.names);
         run.rows.push(row);
         Ok(())
     }
 
     fn change(&mut self, line: &[u8], quantity: Quantity) -> Result<(), Skip> {
         let line: ChangeLine<'_> = parse(line)?;
+        let at = line.at.0;
         let cap = u32::try_from(line.from).ok().filter(|_| quantity == Quantity::Cap);
-        let run = self.of(line.run_id.as_deref(), line.pool.as_deref(), line.at.0, cap)?;
-        run.changes.push(Change { quantity, at: line.at.0, from: line.from, to: line.to });
+        let of = Of {
+            run_id: line.run_id.as_deref(),
+            pool: line.pool.as_deref(),
+            at,
+            cap: cap.map(|cap| (at, cap)),
+        };
+        let run = self.runs.of(&of)?;
+        run.changes.push(Change { quantity, at, from: line.from, to: line.to });
         Ok(())
     }
 
@@ -261,35 +172,46 @@ impl Logs {
         let at = text("at").and_then(|text| decimal::instant(&text));
         let at = at.ok_or_else(|| (Kind::Unreadable, "it has no instant `at`".to_owned()))?;
         let cap = number("cap").and_then(|cap| u32::try_from(cap).ok());
-        let run = self.of(text("run_id").as_deref(), text("pool").as_deref(), at, cap)?;
-        run.sample(Told::read(at, number, time));
+        let (run_id, pool) = (text("run_id"), text("pool"));
+        let cap = cap.map(|cap| (at, cap));
+        let of = Of { run_id: run_id.as_deref(), pool: pool.as_deref(), at, cap };
+        let run = self.runs.of(&of)?;
+        let told = Told::read(at, number, time);
         if is_end {
-            run.closed_at = Some(at);
             run.meta.dropped_records = number("dropped_records").unwrap_or(0);
+            run.end(told);
+        } else {
+            run.sample(told);
         }
         Ok(())
     }
 }
 
-fn meta(run_id: &str, pool: &str, file: &str, started_at: Instant, cap: u32) -> Meta {
-    Meta {
-        run_id: run_id.into(),
-        pool: pool.into(),
-        file: Some(file.into()),
-        version: None,
-        started_at,
-        cap,
-        tokenizer: "".into(),
-        labels: BTreeMap::new(),
-        anchor: Anchor::unix(),
-        dropped_records: 0,
-    }
-}
-
 fn parse<'a, T: Deserialize<'a>>(line: &'a [u8]) -> Result<T, Skip> {
-    serde_json::from_slice(line).map_err(|error| unreadable(&error))
+    serde_json::from_slice(line).map_err(|error| unreadable(line, &error))
 }
 
-fn unreadable(error: &serde_json::Error) -> Skip {
-    (Kind::Unreadable, format!("{error}"))
+/// What is no object, or has no type that is a text.
+fn no_tag(line: &[u8], error: &serde_json::Error) -> Skip {
+    let (kind, words) = unreadable(line, error);
+    if error.is_data() && !words.starts_with("duplicate") {
+        return (Kind::Foreign, "it is no object with a type".to_owned());
+    }
+    (kind, words)
+}
+
+fn unreadable(line: &[u8], error: &serde_json::Error) -> Skip {
+    let words = error.to_string();
+    // Of a text of one line, the line is always the first.
+    let what = words.rsplit_once(" at line ").map_or(&*words, |(what, _)| what);
+    let column = error.column();
+    // A number whose point is the last of it is no number.
+    let is_at_end = error.is_syntax() && column >= line.len() && !line.ends_with(b"}");
+    if (error.is_eof() || is_at_end) && line.trim_ascii_start().starts_with(b"{") {
+        (Kind::Torn, format!("it breaks off after {column} bytes"))
+    } else if column > 0 {
+        (Kind::Unreadable, format!("{what} at column {column}"))
+    } else {
+        (Kind::Unreadable, what.to_owned())
+    }
 }

@@ -40,9 +40,9 @@ pub struct Problem {
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum Kind {
-    /// The file ends in the middle of it.
+    /// It breaks off: whoever wrote it did not come to its end.
     Torn,
-    /// It is no JSON, or no line of its type: cut off, or two lines in one.
+    /// It is no JSON, or no line of its type: two lines in one, or something else.
     Unreadable,
     /// It is JSON of something else.
     Foreign,
@@ -52,12 +52,17 @@ pub enum Kind {
     Absurd,
     /// It belongs to a run that was given already.
     Duplicate,
-    /// It belongs to a run that has no `run` line before it. It is read all the
+    /// It does not say to which of several runs it belongs.
+    Unclear,
+    /// It belongs to a run that has no `run` line. It is read all the
     /// same, and that run's window begins with its first instant.
     NoStart,
     /// There are more runs than are kept apart.
     TooManyRuns,
 }
+
+/// Why a line was left out.
+pub(super) type Skip = (Kind, String);
 
 impl Kind {
     /// The name in reports.
@@ -70,6 +75,7 @@ impl Kind {
             Self::TooLong => "too_long",
             Self::Absurd => "absurd",
             Self::Duplicate => "duplicate",
+            Self::Unclear => "unclear",
             Self::NoStart => "no_start",
             Self::TooManyRuns => "too_many_runs",
         }
@@ -98,14 +104,22 @@ impl LeftOut {
         let count = self.kinds.entry(kind.as_str()).or_default();
         *count += 1;
         if *count <= Self::MOST_TOLD {
-            self.problems.push(Problem { file: file.to_owned(), line, kind, reason: reason() });
+            let reason = shortened(reason());
+            self.problems.push(Problem { file: file.to_owned(), line, kind, reason });
         }
+    }
+
+    /// Puts what was told of a log, which was read last, in the order of its lines.
+    pub(super) fn sort(&mut self, file: &str) {
+        let others = self.problems.iter().rposition(|problem| problem.file != file);
+        let begins = others.map_or(0, |index| index + 1);
+        self.problems[begins..].sort_by_key(|problem| problem.line);
     }
 
     pub(super) fn unknown(&mut self, kind: &str) {
         let has_room = self.unknown_types.len() < Self::MOST_TYPES;
         let kind = if has_room || self.unknown_types.contains_key(kind) { kind } else { "(other)" };
-        *self.unknown_types.entry(kind.to_owned()).or_default() += 1;
+        *self.unknown_types.entry(shortened(kind.to_owned())).or_default() += 1;
     }
 
     /// Whether there was no trouble at all.
@@ -113,4 +127,15 @@ impl LeftOut {
     pub fn is_empty(&self) -> bool {
         self.kinds.is_empty()
     }
+}
+
+/// What is too long for a line of a report loses its end.
+fn shortened(mut text: String) -> String {
+    const LONGEST: usize = 240;
+    if text.len() > LONGEST {
+        let end = (0..=LONGEST).rev().find(|end| text.is_char_boundary(*end));
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::line::{At, RequestLine, RetryLine, Seconds};
 use crate::analysis::names::Names;
-use crate::analysis::row::{Again, Count, Retried, Row, id_of};
+use crate::analysis::row::{Again, Count, Retried, Row, emitted, id_of};
 use crate::gate::{PhaseTimes, SlotPhase};
 use crate::outcome::{Outcome, Phase};
 use crate::timeline::Timeline;
@@ -33,8 +33,8 @@ pub(super) fn absurd(line: &RequestLine<'_>) -> Option<String> {
         }
         before = (name, at);
     }
-    if line.headers_at.is_some() && line.admitted_at.is_none() {
-        return Some("it has headers and was never admitted".to_owned());
+    if (line.headers_at.is_some() || line.first_token_at.is_some()) && line.admitted_at.is_none() {
+        return Some("it has a response and was never admitted".to_owned());
     }
     if line.first_token_at.is_some() != line.last_token_at.is_some() {
         return Some("it has one of first_token_at and last_token_at".to_owned());
@@ -54,6 +54,9 @@ pub(super) fn absurd(line: &RequestLine<'_>) -> Option<String> {
     if let Some((name, Some(tokens))) = tokens.into_iter().find(too_many) {
         return Some(format!("{name} is {tokens}"));
     }
+    if !are_in_order(line) {
+        return Some("its retries are not one after the other before its headers".to_owned());
+    }
     let phases = phases(line);
     let held = line.admitted_at.map(|admitted| line.released_at.0.since(admitted.0));
     // A writer that knows no phases is no liar.
@@ -62,12 +65,29 @@ pub(super) fn absurd(line: &RequestLine<'_>) -> Option<String> {
         .then(|| "its phases do not add up to the time it held its slot".to_owned())
 }
 
-/// The row of a line that can be true.
+/// Whether the retries that it made with its slot follow on each other.
+fn are_in_order(line: &RequestLine<'_>) -> bool {
+    let Some(retries) = line.retries.as_deref().filter(|retries| !retries.is_empty()) else { return true };
+    let Some(admitted_at) = line.admitted_at else { return false };
+    let instants = retries.iter().flat_map(|retry| [Some(retry.failed_at), retry.resumed_at]);
+    let until = line.headers_at.unwrap_or(line.released_at);
+    let all = [Some(admitted_at)].into_iter().chain(instants).chain([Some(until)]);
+    all.flatten().map(|at| at.0).is_sorted()
+}
+
+/// How it ended, and what its tokens were counted by.
+type Words = (Outcome, Option<TokenSource>);
+
+/// What those words of a line stand for.
 ///
 /// # Errors
 /// A word that no log has.
-pub(super) fn row(line: &RequestLine<'_>, names: &mut Names) -> Result<Row, String> {
-    let outcome = outcome(&line.outcome)?;
+pub(super) fn words(line: &RequestLine<'_>) -> Result<Words, String> {
+    Ok((outcome(&line.outcome)?, source(line.token_source.as_deref())?))
+}
+
+/// The row of a line that can be true.
+pub(super) fn row(line: &RequestLine<'_>, (outcome, source): Words, names: &mut Names) -> Row {
     let mut name = |word: Option<&str>| word.map(|word| names.intern(word));
     let (model, format) = (name(line.model.as_deref()), name(line.format.as_deref()));
     let (tokenizer, error_type) = (name(line.tokenizer.as_deref()), name(line.error_type.as_deref()));
@@ -80,7 +100,7 @@ pub(super) fn row(line: &RequestLine<'_>, names: &mut Names) -> Result<Row, Stri
     };
     let inside = line.retries.iter().flatten().map(inside).collect();
     let retried = Retried { inside, attempt_cause, times: 0 };
-    Ok(Row {
+    Row {
         timeline: timeline(line),
         phases: phases(line),
         id: id_of(line.request_id.as_deref().unwrap_or("")),
@@ -88,9 +108,14 @@ pub(super) fn row(line: &RequestLine<'_>, names: &mut Names) -> Result<Row, Stri
         output_tokens: Count::new(line.output_tokens),
         usage_output_tokens: Count::new(line.usage_output_tokens),
         counted_tokens: Count::new(line.counted_tokens),
+        emitted_tokens: Count::new(match line.tokenizer.as_deref() {
+            Some(tokenizer) => emitted(tokenizer, line.counted_tokens, line.content_events),
+            // Without headers nothing can have passed.
+            None => line.headers_at.is_none().then_some(0),
+        }),
         input_tokens: Count::new(line.input_tokens),
         reasoning_tokens: Count::new(line.reasoning_tokens),
-        source: line.output_tokens.and(source(line.token_source.as_deref())?),
+        source: line.output_tokens.and(source),
         status: line.status.and_then(NonZeroU16::new),
         attempt: line.attempt.map_or(1, |attempt| u16::try_from(attempt).unwrap_or(u16::MAX)),
         outcome,
@@ -101,7 +126,7 @@ pub(super) fn row(line: &RequestLine<'_>, names: &mut Names) -> Result<Row, Stri
         tokenizer,
         error_type,
         finish_reason,
-    })
+    }
 }
 
 fn timeline(line: &RequestLine<'_>) -> Timeline {
