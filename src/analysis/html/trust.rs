@@ -25,9 +25,9 @@ pub(super) fn agreement(agreement: &Agreement) -> Markup {
                 p { "The pool told nothing to hold them against." }
             } @else if rows.is_empty() {
                 p.good {
-                    "What was recomputed from the requests is what the pool told, to the nanosecond, each time it did: "
-                    (figures::count(agreement.samples))
-                    @if agreement.has_end { ", the end included." } @else { ", but for an end." }
+                    "What was recomputed from the requests is, to the nanosecond, what the pool told: "
+                    @if agreement.samples == 1 { "once" } @else { (figures::count(agreement.samples)) " times" }
+                    @if agreement.has_end { ", its end included." } @else { ", without an end." }
                 }
             } @else {
                 p.warning {
