@@ -69,7 +69,10 @@ pub(super) fn page(comparison: &Comparison, baseline: &Run, candidate: &Run) -> 
         (verdict::checks(&comparison.verdict))
         section {
             h3 { "All main figures" }
-            (table(&["figure", "baseline", "candidate", "change", "relative"], &rows(comparison)))
+            p.caption { "The change of a share is in percentage points, pp." }
+            div.changes {
+                (table(&["figure", "baseline", "candidate", "change", "relative"], &rows(comparison)))
+            }
         }
         h2.part { "Both runs, on the same scales" }
         @for exhibit in Exhibit::ALL { (exhibit.of_two([("Baseline.", &old), ("Candidate.", &new)], &shared)) }

@@ -1,6 +1,6 @@
 //! The picture of requests side by side: a bar each, by what became of its time.
 
-use plotters::prelude::{Cross, Rectangle};
+use plotters::prelude::{Cross, PathElement, Rectangle};
 use plotters::style::Color;
 
 use super::super::super::lanes::{Lane, Lanes};
@@ -36,6 +36,12 @@ pub(in super::super) fn draw(frame: Frame, area: &Area<'_>, lanes: &Lanes) -> Dr
     let mut chart = chart(frame, area, &axes, text, |_| String::new())?;
     let at = |seconds: f64| (seconds - lanes.from) / unit.seconds;
     for (from, until) in &lanes.gaps {
+        // One that is too short for a shade is a line.
+        if until - from < span / 400.0 {
+            let line = vec![(at(*from), axes.y.1), (at(*from), 0.0)];
+            chart.draw_series([PathElement::new(line, Ink::Gap.rgb().mix(0.5).stroke_width(2))])?;
+            continue;
+        }
         bar(&mut chart, (at(*from), at(*until)), (axes.y.1, 0.0), Ink::Gap, 0.22)?;
     }
     for (index, lane) in lanes.lanes.iter().enumerate() {
