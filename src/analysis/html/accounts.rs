@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::{Distribution, Distributions, Summary, Traffic};
 use super::figures;
 use super::table::{Row, table};
+use crate::analysis::{Distribution, Distributions, Summary, Traffic};
 
 /// Every slot-second of the run, by what became of it.
 pub(super) fn ledger(summary: &Summary) -> Markup {

@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::super::{Comparison, Run, Summary};
 use super::exhibits::Exhibit;
 use super::pictures::{Detail, Pictures, Shared};
 use super::table::{Row, table};
 use super::{figures, page, verdict};
+use crate::analysis::{Comparison, Run, Summary};
 
 /// A figure of both runs: its name, what it is in words, how it is taken and written.
 type Figure = (&'static str, &'static str, fn(&Summary) -> Option<f64>, fn(f64) -> String);

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::super::Summary;
 use super::accounts;
 use super::draw::Room;
 use super::figures;
 use super::legend::{Mark, causes, legend, phases};
 use super::palette::Ink;
 use super::pictures::{Pictures, Shared};
+use crate::analysis::Summary;
 
 /// What is shown of a run, in the order of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

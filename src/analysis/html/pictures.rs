@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use maud::Markup;
 
-use super::super::lanes::Lanes;
-use super::super::{Run, Summary, Window};
 use super::draw::over_time::{self, Scale};
 use super::draw::spread::{self, Bar};
 use super::draw::{Frame, Room, axes, lanes, picture};
 use super::figures;
 use super::spreads::Spreads;
+use crate::analysis::lanes::Lanes;
+use crate::analysis::{Run, Summary, Window};
 
 /// What the pictures of a run are drawn from.
 #[derive(Clone, Debug)]

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::{Report, Run};
 use super::pictures::Detail;
 use super::{left_out, page, run, together};
+use crate::analysis::{Report, Run};
 
 /// So many runs are shown in full.
 const MOST_IN_FULL: usize = 5;

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::{Fleet, RunReport};
 use super::table::{Row, table};
 use super::{figures, run};
+use crate::analysis::{Fleet, RunReport};
 
 /// So many runs are in the table.
 const MOST: usize = 400;

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::Agreement;
 use super::figures;
 use super::table::{Row, table};
+use crate::analysis::Agreement;
 
 /// Whether both agree; what differs is a warning.
 pub(super) fn agreement(agreement: &Agreement) -> Markup {

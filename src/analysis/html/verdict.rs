@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::super::{Check, Verdict};
 use super::draw::axes::plain;
 use super::draw::intervals;
 use super::figures;
+use crate::analysis::{Check, Verdict};
 
 /// How a figure is written.
 type Text = fn(f64) -> String;

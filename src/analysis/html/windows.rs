@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::Window;
 use super::figures;
 use super::table::{Row, folded, table};
+use crate::analysis::Window;
 
 /// So many windows are shown.
 const MOST: usize = 200;

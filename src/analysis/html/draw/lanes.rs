@@ -3,19 +3,19 @@
 use plotters::prelude::{Cross, PathElement, Rectangle};
 use plotters::style::Color;
 
-use super::super::super::lanes::{Lane, Lanes};
-use super::super::palette::Ink;
 use super::axes::{Axes, Chart, Unit, chart, plain, ticks};
 use super::{Area, Drawn, Frame};
+use crate::analysis::html::palette::Ink;
+use crate::analysis::lanes::{Lane, Lanes};
 use crate::outcome::Outcome;
 
 /// What the picture needs from the top to the bottom.
-pub(in super::super) fn height(frame: Frame, lanes: usize) -> u32 {
+pub(crate) fn height(frame: Frame, lanes: usize) -> u32 {
     frame.lines(4.4) + frame.lines(0.78) * lanes.max(4) as u32
 }
 
 /// The lanes, the first at the top, with the gaps behind them.
-pub(in super::super) fn draw(frame: Frame, area: &Area<'_>, lanes: &Lanes) -> Drawn {
+pub(crate) fn draw(frame: Frame, area: &Area<'_>, lanes: &Lanes) -> Drawn {
     // Long after the start, short times are told from each other by where they begin.
     let span = (lanes.until - lanes.from).max(1e-9);
     let unit = Unit::of(span);
@@ -69,13 +69,9 @@ fn draw_lane(
             bar(chart, time, (top - 0.9 + 0.8 * doing.stalled, top - 0.9), Ink::Stall, 1.0)?;
         }
     }
-    if lane.outcome != Outcome::Completed {
-        let queued = lane.queued.map(|(_, until)| until);
-        let end = lane.stretches.last().map(|doing| doing.until).or(queued);
-        if let Some(end) = end {
-            let style = Ink::Line.rgb().stroke_width(3);
-            chart.draw_series([Cross::new((at(end), top - 0.5), frame.lines(0.3), style)])?;
-        }
+    if let Some(ended) = lane.ended.filter(|_| lane.outcome != Outcome::Completed) {
+        let style = Ink::Line.rgb().stroke_width(3);
+        chart.draw_series([Cross::new((at(ended), top - 0.5), frame.lines(0.3), style)])?;
     }
     Ok(())
 }
