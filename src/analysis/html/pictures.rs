@@ -55,7 +55,8 @@ impl Shared {
 
 impl<'a> Pictures<'a> {
     pub(super) fn of(run: &Run, summary: &'a Summary, detail: Detail) -> Self {
-        let length = (run.window_time() / detail.windows.max(1)).max(Duration::from_nanos(1));
+        // A little longer than its share, or the rest would be a window of next to no time.
+        let length = run.window_time() / detail.windows.max(1) + Duration::from_nanos(1);
         let windows = run.windows(length);
         Self {
             summary,
