@@ -102,8 +102,11 @@ impl Page {
     /// The figures in a row of a table, by its name.
     fn row(&self, name: &str) -> Vec<String> {
         let is_it = |row: &scraper::ElementRef<'_>| {
-            let head = row.select(&Selector::parse("th").unwrap()).next();
-            head.and_then(|head| head.text().next()).map(str::trim) == Some(name)
+            let text = |selector| {
+                let part = row.select(&Selector::parse(selector).unwrap()).next();
+                part.map_or_else(String::new, |part| part.text().collect())
+            };
+            text("th").trim_end_matches(&text("th .note")).trim() == name
         };
         let row = self.all("tbody tr").into_iter().find(is_it).unwrap_or_else(|| panic!("no row {name}"));
         row.select(&Selector::parse("td").unwrap()).map(|cell| cell.text().collect()).collect()

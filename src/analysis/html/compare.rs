@@ -57,7 +57,7 @@ const FIGURES: [Figure; 22] = [
 
 /// The page.
 pub(super) fn page(comparison: &Comparison, baseline: &Run, candidate: &Run) -> Markup {
-    let detail = Detail { windows: 200, lanes: 48 };
+    let detail = Detail { windows: 200, lanes: 48, rows: 0 };
     let old = Pictures::of(baseline, &comparison.baseline, detail);
     let new = Pictures::of(candidate, &comparison.candidate, detail);
     let shared = Shared::of(&[&old, &new]);

@@ -129,7 +129,7 @@ impl Exhibit {
         match self {
             Self::Slots => "More of what generates and less of what is a gap is better.",
             Self::Queue => "The less of a gap there is while work waits, the better.",
-            Self::Throughput => "Tokens count where their request completed; the line is the mean.",
+            Self::Throughput => "Higher is better; the line is the mean.",
             Self::Lengths => "Further left is sooner, above; further right is faster, below.",
             Self::Lanes => "The worst gap of each run, each on an axis of its own.",
         }

@@ -22,11 +22,13 @@ pub(super) struct Pictures<'a> {
     scale: Scale,
 }
 
-/// How much there is in a picture.
+/// How much there is of a run: in pictures, and in its longest table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Detail {
     pub(super) windows: u32,
     pub(super) lanes: usize,
+    /// Windows in the table of those that were asked for.
+    pub(super) rows: usize,
 }
 
 /// What the pictures of several runs have in common.

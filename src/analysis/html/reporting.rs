@@ -36,7 +36,7 @@ pub(super) fn page(report: &Report, runs: &[Run]) -> Markup {
 /// The more runs, the less of each, so that the page stays small.
 fn detail(runs: usize) -> Detail {
     match runs {
-        0..=2 => Detail { windows: 200, lanes: 48 },
-        _ => Detail { windows: 100, lanes: 32 },
+        0..=2 => Detail { windows: 200, lanes: 48, rows: 200 },
+        _ => Detail { windows: 100, lanes: 32, rows: 50 },
     }
 }

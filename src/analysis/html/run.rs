@@ -21,7 +21,7 @@ pub(super) fn run(report: &RunReport, run: &Run, detail: Detail, has_heading: bo
             @for exhibit in Exhibit::ALL { (exhibit.of_one(&pictures, &shared)) }
             (outcomes::outcomes(&report.summary.traffic))
             (groups::groups(&report.by))
-            (windows::windows(&report.windows))
+            (windows::windows(&report.windows, detail.rows))
             @if report.summary.agreement.holds() { (trust::agreement(&report.summary.agreement)) }
         }
     }

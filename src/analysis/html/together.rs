@@ -7,7 +7,7 @@ use super::{figures, run};
 use crate::analysis::{Fleet, RunReport};
 
 /// So many runs are in the table.
-const MOST: usize = 400;
+const MOST: usize = 300;
 /// So many fleets are shown.
 const MOST_FLEETS: usize = 12;
 
