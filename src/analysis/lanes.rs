@@ -27,6 +27,8 @@ pub(super) struct Lanes {
 #[derive(Clone, Debug)]
 pub(super) struct Lane {
     pub(super) outcome: Outcome,
+    /// When it ended; absent if that was later.
+    pub(super) ended: Option<f64>,
     pub(super) queued: Option<(f64, f64)>,
     pub(super) stretches: Vec<Doing>,
 }
@@ -78,6 +80,7 @@ impl Lanes {
             let stretches = spread::stretches(row).into_iter();
             Lane {
                 outcome: row.outcome,
+                ended: (row.ended_at() < until).then(|| seconds(row.ended_at())),
                 queued: (waited_until > queued_at).then(|| (seconds(queued_at), seconds(waited_until))),
                 stretches: stretches
                     .filter(|stretch| is_in(stretch.from, stretch.until))

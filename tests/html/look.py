@@ -11,7 +11,7 @@ import tempfile
 
 from chromium import Chromium
 
-WIDTHS = (400, 1280)
+WIDTHS = (400, 800, 1280)
 SMALLEST_TEXT = 9.0
 
 # What is wider than its page and does not scroll within itself.

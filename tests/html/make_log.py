@@ -3,7 +3,7 @@
     make_log.py before|after FILE
 
 `before` has what costs throughput: tasks that wake up late, declared work that is
-submitted late, retries in the slot, slow callers. `after` has less of it.
+submitted late, retries in the slot, slow callers. `after` has less of it, and a faster engine.
 """
 
 import heapq
@@ -44,7 +44,7 @@ def main(form, path):
     # Arrivals: quiet, then a rush, then steady.
     arrivals, now = [], 0.0
     while now < SECONDS - 25:
-        now += rng.expovariate(0.8 if now < 60 else 2.1 if now < 150 else 1.15)
+        now += rng.expovariate(0.9 if now < 40 else 2.6 if now < 150 else 2.1)
         arrivals.append(nanos(now))
     free = [(0, slot) for slot in range(CAP)]
     heapq.heapify(free)
@@ -59,8 +59,8 @@ def main(form, path):
             continue
         if admitted > queued and is_before:
             # The executor is blocked: the slot's task runs late.
-            admitted += nanos(rng.expovariate(1 / 0.25))
-        tokens = int(rng.lognormvariate(5.0, 1.1)) + 1
+            admitted += nanos(rng.expovariate(1 / 0.7))
+        tokens = int(rng.lognormvariate(5.1, 0.9)) + 1
         dispatch, backoff, retries = nanos(0.02 + rng.expovariate(1 / 0.05)), 0, None
         if rng.random() < (0.08 if is_before else 0.02):
             backoff = nanos(1.0 + rng.random())
@@ -68,8 +68,8 @@ def main(form, path):
             retries = [{"cause": "status_429", "failed_at": instant(failed), "resumed_at": instant(failed + backoff)}]
         headers = admitted + dispatch + backoff
         first = headers + nanos(0.12 + rng.expovariate(1 / 0.25))
-        stream = nanos(tokens / max(20.0, rng.gauss(62, 9)))
-        stall = stream * (30 if is_before and index % 5 == 0 else 1) // 100
+        stream = nanos(tokens / max(20.0, rng.gauss(62 if is_before else 84, 9)))
+        stall = stream * (40 if is_before and index % 5 == 0 else 1) // 100
         last = first + stream
         drain = nanos(0.01 + (0.6 if index % 17 == 0 else 0.0))
         end = last + drain

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::{Distribution, Distributions, Summary, Traffic};
 use super::figures;
 use super::table::{Row, table};
+use crate::analysis::{Distribution, Distributions, Summary, Traffic};
 
 /// Every slot-second of the run, by what became of it.
 pub(super) fn ledger(summary: &Summary) -> Markup {
@@ -110,21 +110,35 @@ pub(super) fn lengths(summary: &Summary) -> Markup {
     let traffic = &summary.traffic;
     html! {
         div.columns {
-            div { (by_length("TTFT, s", traffic, |of| of.ttft)) }
-            div { (by_length("stream_tps, tokens/s", traffic, |of| of.stream_tps)) }
+            div { (times_by_length("TTFT", traffic, |of| of.ttft)) }
+            div { (by_length("stream_tps, tokens/s", traffic, |of| of.stream_tps, figures::number)) }
         }
         div.columns {
-            div { (by_length("t_queue, s", traffic, |of| of.t_queue)) }
-            div { (by_length("max_token_gap, s", traffic, |of| of.max_token_gap)) }
+            div { (times_by_length("t_queue", traffic, |of| of.t_queue)) }
+            div { (times_by_length("max_token_gap", traffic, |of| of.max_token_gap)) }
         }
     }
 }
 
-fn by_length(title: &str, traffic: &Traffic, of: fn(&Distributions) -> Option<Distribution>) -> Markup {
-    let all = distribution("all", "", of(&traffic.distributions), figures::number).main();
+/// In milliseconds where all of them are short.
+fn times_by_length(name: &str, traffic: &Traffic, of: fn(&Distributions) -> Option<Distribution>) -> Markup {
+    let is_short = of(&traffic.distributions).is_some_and(|times| times.max < 1.0);
+    if is_short {
+        by_length(&format!("{name}, ms"), traffic, of, |seconds| figures::number(seconds * 1e3))
+    } else {
+        by_length(&format!("{name}, s"), traffic, of, figures::number)
+    }
+}
+
+fn by_length(
+    title: &str,
+    traffic: &Traffic,
+    of: fn(&Distributions) -> Option<Distribution>,
+    text: fn(f64) -> String,
+) -> Markup {
+    let all = distribution("all", "", of(&traffic.distributions), text).main();
     let classes = traffic.by_length.iter();
-    let classes =
-        classes.map(|class| distribution(class.output_tokens, "", of(&class.distributions), figures::number));
+    let classes = classes.map(|class| distribution(class.output_tokens, "", of(&class.distributions), text));
     let rows: Vec<_> = std::iter::once(all).chain(classes).collect();
     table(&[title, "count", "mean", "p50", "p90", "p99", "max"], &rows)
 }

@@ -2,11 +2,11 @@
 
 use maud::{Markup, html};
 
-use super::super::{Comparison, Run, Summary};
 use super::exhibits::Exhibit;
 use super::pictures::{Detail, Pictures, Shared};
 use super::table::{Row, table};
 use super::{figures, page, verdict};
+use crate::analysis::{Comparison, Run, Summary};
 
 /// A figure of both runs: its name, what it is in words, how it is taken and written.
 type Figure = (&'static str, &'static str, fn(&Summary) -> Option<f64>, fn(f64) -> String);
@@ -57,7 +57,7 @@ const FIGURES: [Figure; 22] = [
 
 /// The page.
 pub(super) fn page(comparison: &Comparison, baseline: &Run, candidate: &Run) -> Markup {
-    let detail = Detail { windows: 200, lanes: 48 };
+    let detail = Detail { windows: 200, lanes: 48, rows: 0 };
     let old = Pictures::of(baseline, &comparison.baseline, detail);
     let new = Pictures::of(candidate, &comparison.candidate, detail);
     let shared = Shared::of(&[&old, &new]);
@@ -69,7 +69,10 @@ pub(super) fn page(comparison: &Comparison, baseline: &Run, candidate: &Run) -> 
         (verdict::checks(&comparison.verdict))
         section {
             h3 { "All main figures" }
-            (table(&["figure", "baseline", "candidate", "change", "relative"], &rows(comparison)))
+            p.caption { "The change of a share is in percentage points, pp." }
+            div.changes {
+                (table(&["figure", "baseline", "candidate", "change", "relative"], &rows(comparison)))
+            }
         }
         h2.part { "Both runs, on the same scales" }
         @for exhibit in Exhibit::ALL { (exhibit.of_two([("Baseline.", &old), ("Candidate.", &new)], &shared)) }

@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::super::Summary;
 use super::accounts;
 use super::draw::Room;
 use super::figures;
 use super::legend::{Mark, causes, legend, phases};
 use super::palette::Ink;
 use super::pictures::{Pictures, Shared};
+use crate::analysis::Summary;
 
 /// What is shown of a run, in the order of the page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,7 +129,7 @@ impl Exhibit {
         match self {
             Self::Slots => "More of what generates and less of what is a gap is better.",
             Self::Queue => "The less of a gap there is while work waits, the better.",
-            Self::Throughput => "Tokens count where their request completed; the line is the mean.",
+            Self::Throughput => "Higher is better; the line is the mean.",
             Self::Lengths => "Further left is sooner, above; further right is faster, below.",
             Self::Lanes => "The worst gap of each run, each on an axis of its own.",
         }

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::super::{RunReport, Summary};
 use super::figures;
+use crate::analysis::{RunReport, Summary};
 
 /// So many labels are shown.
 const MOST_LABELS: usize = 24;

@@ -14,12 +14,9 @@ pub(super) fn number(value: f64) -> String {
         return ABSENT.to_owned();
     }
     let size = value.abs();
-    let decimals = match size {
-        _ if size >= 100.0 || size == 0.0 => 0,
-        _ if size >= 10.0 => 1,
-        _ if size >= 1.0 => 2,
-        _ => (2 - size.log10().floor() as i32).clamp(0, 9) as usize,
-    };
+    // The power of ten that it rounds to.
+    let power = format!("{size:.2e}").split_once('e').and_then(|(_, power)| power.parse::<i32>().ok());
+    let decimals = if size > 0.0 { (2 - power.unwrap_or(0)).clamp(0, 9) as usize } else { 0 };
     let digits = format!("{size:.decimals$}");
     // What rounds to nothing has no sign.
     let is_negative = value < 0.0 && digits.bytes().any(|digit| (b'1'..=b'9').contains(&digit));
@@ -84,7 +81,7 @@ pub(super) fn maybe_time(seconds: Option<f64>) -> String {
 
 /// A change of a share, in percentage points.
 pub(super) fn points(share: f64) -> String {
-    percent(share).replace('%', "points")
+    percent(share).replace('%', "pp")
 }
 
 /// A wall-clock instant of RFC 3339, to the millisecond.
@@ -129,8 +126,8 @@ mod tests {
     fn digits() {
         assert_eq!(count(1_234_567), "1,234,567");
         assert_eq!(
-            [0.0, 0.001_234, 1.234, 12.34, 1_234.4, -12.0].map(number),
-            ["0", "0.00123", "1.23", "12.3", "1,234", "−12.0"]
+            [0.0, 0.001_234, 1.234, 12.34, 99.97, 1_234.4, -12.0].map(number),
+            ["0", "0.00123", "1.23", "12.3", "100", "1,234", "−12.0"]
         );
         assert_eq!([f64::NAN, f64::INFINITY].map(number), [ABSENT, ABSENT]);
         assert_eq!(

@@ -21,11 +21,12 @@ pub(super) fn findings(diagnosis: &Diagnosis) -> Markup {
                                 p.advice { (finding.loss.advice()) }
                             }
                             div.cost {
-                                strong { (figures::percent(finding.share)) }
-                                span.note { "of slot-time" }
-                                span { (figures::number(finding.slot_time.as_secs_f64())) " slot-s" }
-                                @if let Some(tokens) = finding.tokens {
-                                    span { (figures::number(tokens)) " tokens" }
+                                p { strong { (figures::percent(finding.share)) } " of slot-time" }
+                                p {
+                                    (figures::number(finding.slot_time.as_secs_f64())) " slot-s"
+                                    @if let Some(tokens) = finding.tokens {
+                                        " · " (figures::number(tokens)) " tokens"
+                                    }
                                 }
                             }
                         }

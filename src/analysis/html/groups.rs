@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::super::Group;
 use super::figures;
 use super::table::{Row, table};
+use crate::analysis::Group;
 
 /// So many groups are shown, those of the most requests.
 const MOST: usize = 24;

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::LeftOut;
 use super::figures;
 use super::table::{counts, folded};
+use crate::analysis::LeftOut;
 
 /// The troubles with the logs; nothing where there were none.
 pub(super) fn left_out(left_out: &LeftOut) -> Markup {

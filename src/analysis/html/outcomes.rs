@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use maud::{Markup, html};
 
-use super::super::Traffic;
 use super::figures;
 use super::table::{Row, counts, table};
+use crate::analysis::Traffic;
 
 /// The phases of a request, in the order of its life.
 const PHASES: [&str; 6] = ["queued", "dispatch", "prefill", "streaming", "drain", "done"];

@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use maud::Markup;
 
-use super::super::lanes::Lanes;
-use super::super::{Run, Summary, Window};
 use super::draw::over_time::{self, Scale};
 use super::draw::spread::{self, Bar};
 use super::draw::{Frame, Room, axes, lanes, picture};
 use super::figures;
 use super::spreads::Spreads;
+use crate::analysis::lanes::Lanes;
+use crate::analysis::{Run, Summary, Window};
 
 /// What the pictures of a run are drawn from.
 #[derive(Clone, Debug)]
@@ -22,11 +22,13 @@ pub(super) struct Pictures<'a> {
     scale: Scale,
 }
 
-/// How much there is in a picture.
+/// How much there is of a run: in pictures, and in its longest table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Detail {
     pub(super) windows: u32,
     pub(super) lanes: usize,
+    /// Windows in the table of those that were asked for.
+    pub(super) rows: usize,
 }
 
 /// What the pictures of several runs have in common.
@@ -55,7 +57,8 @@ impl Shared {
 
 impl<'a> Pictures<'a> {
     pub(super) fn of(run: &Run, summary: &'a Summary, detail: Detail) -> Self {
-        let length = (run.window_time() / detail.windows.max(1)).max(Duration::from_nanos(1));
+        // A little longer than its share, or the rest would be a window of next to no time.
+        let length = run.window_time() / detail.windows.max(1) + Duration::from_nanos(1);
         let windows = run.windows(length);
         Self {
             summary,

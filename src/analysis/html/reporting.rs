@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::{Report, Run};
 use super::pictures::Detail;
 use super::{left_out, page, run, together};
+use crate::analysis::{Report, Run};
 
 /// So many runs are shown in full.
 const MOST_IN_FULL: usize = 5;
@@ -36,7 +36,7 @@ pub(super) fn page(report: &Report, runs: &[Run]) -> Markup {
 /// The more runs, the less of each, so that the page stays small.
 fn detail(runs: usize) -> Detail {
     match runs {
-        0..=2 => Detail { windows: 200, lanes: 48 },
-        _ => Detail { windows: 100, lanes: 32 },
+        0..=2 => Detail { windows: 200, lanes: 48, rows: 200 },
+        _ => Detail { windows: 100, lanes: 32, rows: 50 },
     }
 }

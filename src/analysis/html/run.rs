@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::super::{Run, RunReport};
 use super::exhibits::Exhibit;
 use super::pictures::{Detail, Pictures, Shared};
 use super::{facts, figures, findings, groups, outcomes, tiles, trust, windows};
+use crate::analysis::{Run, RunReport};
 
 /// All that is shown of a run. `has_heading` where there are others.
 pub(super) fn run(report: &RunReport, run: &Run, detail: Detail, has_heading: bool) -> Markup {
@@ -21,7 +21,7 @@ pub(super) fn run(report: &RunReport, run: &Run, detail: Detail, has_heading: bo
             @for exhibit in Exhibit::ALL { (exhibit.of_one(&pictures, &shared)) }
             (outcomes::outcomes(&report.summary.traffic))
             (groups::groups(&report.by))
-            (windows::windows(&report.windows))
+            (windows::windows(&report.windows, detail.rows))
             @if report.summary.agreement.holds() { (trust::agreement(&report.summary.agreement)) }
         }
     }

@@ -1,9 +1,9 @@
 //! Where the times and rates of a run's requests lie, by length: more of each
 //! distribution than a report holds.
 
-use super::super::Run;
-use super::super::traffic::{LENGTHS, length_of};
 use super::draw::spread::Bar;
+use crate::analysis::Run;
+use crate::analysis::traffic::{LENGTHS, length_of};
 
 /// The bars of a run: all requests first, then each length that there was.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -41,14 +41,25 @@ pub(super) fn table(heads: &[&str], rows: &[Row]) -> Markup {
                     @for row in rows {
                         tr.main[row.is_main] {
                             th scope="row" {
-                                (figures::short(&row.name))
-                                @if !row.note.is_empty() { " " span.note { (row.note) } }
+                                (breakable(&row.name))
+                                @if !row.note.is_empty() { " " span.note.unit[row.note.len() < 10] { (row.note) } }
                             }
                             @for figure in &row.figures { td.figure { (figure) } }
                         }
                     }
                 }
             }
+        }
+    }
+}
+
+/// A name that may go on in the next line after each underscore, rather than anywhere.
+fn breakable(name: &str) -> Markup {
+    let name = figures::short(name);
+    html! {
+        @for (index, part) in name.split('_').enumerate() {
+            @if index > 0 { "_" wbr; }
+            (part)
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use maud::{Markup, html};
 
-use super::super::Summary;
 use super::figures;
+use crate::analysis::Summary;
 
 struct Tile {
     label: &'static str,

@@ -2,12 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::super::{Fleet, RunReport};
 use super::table::{Row, table};
 use super::{figures, run};
+use crate::analysis::{Fleet, RunReport};
 
 /// So many runs are in the table.
-const MOST: usize = 400;
+const MOST: usize = 300;
 /// So many fleets are shown.
 const MOST_FLEETS: usize = 12;
 

@@ -2,9 +2,9 @@
 
 use maud::{Markup, html};
 
-use super::super::Agreement;
 use super::figures;
 use super::table::{Row, table};
+use crate::analysis::Agreement;
 
 /// Whether both agree; what differs is a warning.
 pub(super) fn agreement(agreement: &Agreement) -> Markup {
@@ -25,9 +25,9 @@ pub(super) fn agreement(agreement: &Agreement) -> Markup {
                 p { "The pool told nothing to hold them against." }
             } @else if rows.is_empty() {
                 p.good {
-                    "What was recomputed from the requests is what the pool told, to the nanosecond, each time it did: "
-                    (figures::count(agreement.samples))
-                    @if agreement.has_end { ", the end included." } @else { ", but for an end." }
+                    "What was recomputed from the requests is, to the nanosecond, what the pool told: "
+                    @if agreement.samples == 1 { "once" } @else { (figures::count(agreement.samples)) " times" }
+                    @if agreement.has_end { ", its end included." } @else { ", without an end." }
                 }
             } @else {
                 p.warning {

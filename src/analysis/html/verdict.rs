@@ -2,10 +2,10 @@
 
 use maud::{Markup, html};
 
-use super::super::{Check, Verdict};
 use super::draw::axes::plain;
 use super::draw::intervals;
 use super::figures;
+use crate::analysis::{Check, Verdict};
 
 /// How a figure is written.
 type Text = fn(f64) -> String;
@@ -53,14 +53,19 @@ fn one(check: &Check, confidence: &str) -> Markup {
     let is_rate = check.name == "system_tps";
     let text: Text = if is_rate { figures::number } else { figures::percent };
     let in_change: Text = if is_rate { figures::number } else { figures::points };
-    let unit = if is_rate { " tokens/s" } else { "" };
+    let is_told = check.candidate.is_some();
+    let unit = if is_rate && is_told { " tokens/s" } else { "" };
     let maybe = |value: Option<f64>| value.map_or_else(|| figures::ABSENT.to_owned(), text);
     let change = |value: Option<f64>| {
         value.map_or_else(|| figures::ABSENT.to_owned(), |value| figures::change(value, in_change))
     };
-    let state = if check.holds { "holds" } else { "does not hold" };
+    let (class, state) = match (check.holds, check.interval) {
+        (true, _) => ("holds", "holds"),
+        (false, Some(_)) => ("fails", "does not hold"),
+        (false, None) => ("unknown", "cannot be told"),
+    };
     html! {
-        div.check.holds[check.holds].fails[!check.holds] {
+        div.check.(class) {
             h4 { code { (check.name) } " " (check.rule.as_str()) span.state { (state) } }
             p.both { (maybe(check.baseline)) span.arrow { " → " } strong { (maybe(check.candidate)) } (unit) }
             p.change {

@@ -2,15 +2,12 @@
 
 use maud::{Markup, html};
 
-use super::super::Window;
 use super::figures;
 use super::table::{Row, folded, table};
+use crate::analysis::Window;
 
-/// So many windows are shown.
-const MOST: usize = 200;
-
-/// A row for each window; nothing where none were asked for.
-pub(super) fn windows(windows: &[Window]) -> Markup {
+/// A row for each window, up to so many; nothing where none were asked for.
+pub(super) fn windows(windows: &[Window], most: usize) -> Markup {
     if windows.is_empty() {
         return html! {};
     }
@@ -26,14 +23,14 @@ pub(super) fn windows(windows: &[Window]) -> Markup {
         "TTFT p50",
         "TTFT p99",
     ];
-    let rows: Vec<_> = windows.iter().take(MOST).map(row).collect();
+    let rows: Vec<_> = windows.iter().take(most).map(row).collect();
     html! {
         section {
             h3 { "Over time, in figures" }
             (folded(&format!("{} windows", figures::count(windows.len() as u64)), &html! {
                 (table(&heads, &rows))
-                @if windows.len() > MOST {
-                    p.aside { "The first " (MOST) ". All are in the report as JSON." }
+                @if windows.len() > most {
+                    p.aside { "The first " (most) ". All are in the report as JSON." }
                 }
             }))
         }

@@ -10,42 +10,42 @@ use plotters::prelude::{Cartesian2d, DrawingArea, SVGBackend, Text};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, TRANSPARENT};
 
-use super::super::figures;
-use super::super::palette::Ink;
 use super::{Area, Frame};
+use crate::analysis::html::figures;
+use crate::analysis::html::palette::Ink;
 
 /// A picture with its axes, in which figures have their places.
-pub(in super::super) type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
+pub(crate) type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<Axis, Axis>>;
 
 /// An axis with marks of our own.
 #[derive(Clone)]
-pub(in super::super) struct Axis {
+pub(crate) struct Axis {
     range: RangedCoordf64,
     ticks: Vec<f64>,
 }
 
 /// A unit of time to mark an axis in.
 #[derive(Clone, Copy, Debug)]
-pub(in super::super) struct Unit {
-    pub(in super::super) name: &'static str,
+pub(crate) struct Unit {
+    pub(crate) name: &'static str,
     /// Seconds in one.
-    pub(in super::super) seconds: f64,
+    pub(crate) seconds: f64,
 }
 
 /// The two axes of a picture. All figures are finite, and the most is above the least.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Axes {
-    pub(in super::super) x: (f64, f64),
-    pub(in super::super) x_ticks: Vec<f64>,
-    pub(in super::super) y: (f64, f64),
-    pub(in super::super) y_ticks: Vec<f64>,
+pub(crate) struct Axes {
+    pub(crate) x: (f64, f64),
+    pub(crate) x_ticks: Vec<f64>,
+    pub(crate) y: (f64, f64),
+    pub(crate) y_ticks: Vec<f64>,
     /// What stands above the vertical axis.
-    pub(in super::super) title: &'static str,
+    pub(crate) title: &'static str,
 }
 
 impl Unit {
     /// The one for so many seconds.
-    pub(in super::super) fn of(seconds: f64) -> Self {
+    pub(crate) fn of(seconds: f64) -> Self {
         let (name, seconds) = match seconds {
             _ if seconds < 1e-3 => ("µs", 1e-6),
             _ if seconds < 1.0 => ("ms", 1e-3),
@@ -82,7 +82,7 @@ impl Ranged for Axis {
 }
 
 /// Round figures between these, about so many of them.
-pub(in super::super) fn ticks((from, until): (f64, f64), about: f64) -> Vec<f64> {
+pub(crate) fn ticks((from, until): (f64, f64), about: f64) -> Vec<f64> {
     let span = until - from;
     let rough = span / about.max(1.0);
     if !(rough.is_finite() && rough > 0.0) {
@@ -100,12 +100,12 @@ pub(in super::super) fn ticks((from, until): (f64, f64), about: f64) -> Vec<f64>
 }
 
 /// The most that an axis from zero shows for figures up to this.
-pub(in super::super) fn most(value: f64) -> f64 {
+pub(crate) fn most(value: f64) -> f64 {
     if value.is_finite() && value > 0.0 { value * 1.06 } else { 1.0 }
 }
 
 /// The grid with its figures, drawn; what is to be seen comes on it.
-pub(in super::super) fn chart<'a, 'b>(
+pub(crate) fn chart<'a, 'b>(
     frame: Frame,
     area: &'a Area<'b>,
     axes: &Axes,
@@ -141,7 +141,7 @@ pub(in super::super) fn chart<'a, 'b>(
 }
 
 /// The plain figure of a tick.
-pub(in super::super) fn plain(value: f64) -> String {
+pub(crate) fn plain(value: f64) -> String {
     if value != 0.0 && value.abs() < 0.01 {
         return figures::number(value);
     }

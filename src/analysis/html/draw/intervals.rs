@@ -4,18 +4,13 @@ use maud::Markup;
 use plotters::element::{Circle, PathElement, Rectangle};
 use plotters::style::Color;
 
-use super::super::palette::Ink;
 use super::{Drawn, svg};
+use crate::analysis::html::palette::Ink;
 
 const SIZE: (u32, u32) = (880, 72);
 
 /// A change and its interval, with zero in the middle; nothing where they are no numbers.
-pub(in super::super) fn interval(
-    label: &str,
-    change: f64,
-    (low, high): (f64, f64),
-    holds: bool,
-) -> Option<Markup> {
+pub(crate) fn interval(label: &str, change: f64, (low, high): (f64, f64), holds: bool) -> Option<Markup> {
     let reach = [change, low, high].into_iter().map(f64::abs).fold(0.0, f64::max);
     if ![change, low, high].into_iter().all(f64::is_finite) {
         return None;

@@ -1,21 +1,21 @@
 //! The picture of requests side by side: a bar each, by what became of its time.
 
-use plotters::prelude::{Cross, Rectangle};
+use plotters::prelude::{Cross, PathElement, Rectangle};
 use plotters::style::Color;
 
-use super::super::super::lanes::{Lane, Lanes};
-use super::super::palette::Ink;
 use super::axes::{Axes, Chart, Unit, chart, plain, ticks};
 use super::{Area, Drawn, Frame};
+use crate::analysis::html::palette::Ink;
+use crate::analysis::lanes::{Lane, Lanes};
 use crate::outcome::Outcome;
 
 /// What the picture needs from the top to the bottom.
-pub(in super::super) fn height(frame: Frame, lanes: usize) -> u32 {
+pub(crate) fn height(frame: Frame, lanes: usize) -> u32 {
     frame.lines(4.4) + frame.lines(0.78) * lanes.max(4) as u32
 }
 
 /// The lanes, the first at the top, with the gaps behind them.
-pub(in super::super) fn draw(frame: Frame, area: &Area<'_>, lanes: &Lanes) -> Drawn {
+pub(crate) fn draw(frame: Frame, area: &Area<'_>, lanes: &Lanes) -> Drawn {
     // Long after the start, short times are told from each other by where they begin.
     let span = (lanes.until - lanes.from).max(1e-9);
     let unit = Unit::of(span);
@@ -36,6 +36,12 @@ pub(in super::super) fn draw(frame: Frame, area: &Area<'_>, lanes: &Lanes) -> Dr
     let mut chart = chart(frame, area, &axes, text, |_| String::new())?;
     let at = |seconds: f64| (seconds - lanes.from) / unit.seconds;
     for (from, until) in &lanes.gaps {
+        // One that is too short for a shade is a line.
+        if until - from < span / 400.0 {
+            let line = vec![(at(*from), axes.y.1), (at(*from), 0.0)];
+            chart.draw_series([PathElement::new(line, Ink::Gap.rgb().mix(0.5).stroke_width(2))])?;
+            continue;
+        }
         bar(&mut chart, (at(*from), at(*until)), (axes.y.1, 0.0), Ink::Gap, 0.22)?;
     }
     for (index, lane) in lanes.lanes.iter().enumerate() {
@@ -63,13 +69,9 @@ fn draw_lane(
             bar(chart, time, (top - 0.9 + 0.8 * doing.stalled, top - 0.9), Ink::Stall, 1.0)?;
         }
     }
-    if lane.outcome != Outcome::Completed {
-        let queued = lane.queued.map(|(_, until)| until);
-        let end = lane.stretches.last().map(|doing| doing.until).or(queued);
-        if let Some(end) = end {
-            let style = Ink::Line.rgb().stroke_width(3);
-            chart.draw_series([Cross::new((at(end), top - 0.5), frame.lines(0.3), style)])?;
-        }
+    if let Some(ended) = lane.ended.filter(|_| lane.outcome != Outcome::Completed) {
+        let style = Ink::Line.rgb().stroke_width(3);
+        chart.draw_series([Cross::new((at(ended), top - 0.5), frame.lines(0.3), style)])?;
     }
     Ok(())
 }

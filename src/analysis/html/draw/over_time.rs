@@ -3,31 +3,31 @@
 use plotters::prelude::{PathElement, Polygon};
 use plotters::style::Color;
 
-use super::super::super::Window;
-use super::super::palette::Ink;
 use super::axes::{Axes, Chart, Unit, chart, most, plain, ticks};
 use super::{Area, Drawn, Frame};
+use crate::analysis::Window;
+use crate::analysis::html::palette::Ink;
 use crate::gate::GapCause;
 
 /// How far the axes go: the same for runs that are held against each other.
 #[derive(Clone, Copy, Debug, Default)]
-pub(in super::super) struct Scale {
+pub(crate) struct Scale {
     /// Seconds from the start.
-    pub(in super::super) time: f64,
-    pub(in super::super) slots: f64,
-    pub(in super::super) queue_depth: f64,
-    pub(in super::super) tps: f64,
+    pub(crate) time: f64,
+    pub(crate) slots: f64,
+    pub(crate) queue_depth: f64,
+    pub(crate) tps: f64,
 }
 
 /// A figure of each window.
 type Figure<'a> = &'a dyn Fn(&Window) -> f64;
 
 /// A figure, and from when to when it stood, in seconds.
-pub(in super::super) type Step = (f64, f64, f64);
+pub(crate) type Step = (f64, f64, f64);
 
 impl Scale {
     /// The one that shows all of these windows.
-    pub(in super::super) fn of(windows: &[Window]) -> Self {
+    pub(crate) fn of(windows: &[Window]) -> Self {
         let highest =
             |of: Figure<'_>| windows.iter().map(of).filter(|value| value.is_finite()).fold(0.0, f64::max);
         Self {
@@ -41,7 +41,7 @@ impl Scale {
     }
 
     /// The one that shows what either shows.
-    pub(in super::super) fn max(self, other: Self) -> Self {
+    pub(crate) fn max(self, other: Self) -> Self {
         Self {
             time: self.time.max(other.time),
             slots: self.slots.max(other.slots),
@@ -78,7 +78,7 @@ fn slots(window: &Window) -> [(f64, Ink); 8] {
 }
 
 /// Slots over time, stacked, and the cap.
-pub(in super::super) fn draw_slots(frame: Frame, area: &Area<'_>, windows: &[Window], scale: Scale) -> Drawn {
+pub(crate) fn draw_slots(frame: Frame, area: &Area<'_>, windows: &[Window], scale: Scale) -> Drawn {
     let unit = Unit::of(scale.time);
     let axes = scale.axes(frame, unit, scale.slots, "slots");
     let mut chart = chart(frame, area, &axes, |x| x_text(x, unit, &axes), plain)?;
@@ -96,7 +96,7 @@ pub(in super::super) fn draw_slots(frame: Frame, area: &Area<'_>, windows: &[Win
 }
 
 /// The queue's depth above, the share of each window that was a gap below.
-pub(in super::super) fn draw_queue(frame: Frame, area: &Area<'_>, windows: &[Window], scale: Scale) -> Drawn {
+pub(crate) fn draw_queue(frame: Frame, area: &Area<'_>, windows: &[Window], scale: Scale) -> Drawn {
     let unit = Unit::of(scale.time);
     let (_, height) = area.dim_in_pixel();
     let (above, below) = area.split_vertically(height * 54 / 100);
@@ -117,13 +117,7 @@ pub(in super::super) fn draw_queue(frame: Frame, area: &Area<'_>, windows: &[Win
 }
 
 /// Throughput in each window, and the run's mean.
-pub(in super::super) fn draw_tps(
-    frame: Frame,
-    area: &Area<'_>,
-    windows: &[Window],
-    mean: f64,
-    scale: Scale,
-) -> Drawn {
+pub(crate) fn draw_tps(frame: Frame, area: &Area<'_>, windows: &[Window], mean: f64, scale: Scale) -> Drawn {
     let unit = Unit::of(scale.time);
     let axes = scale.axes(frame, unit, scale.tps.max(mean), "output tokens/s");
     let mut chart = chart(frame, area, &axes, |x| x_text(x, unit, &axes), plain)?;
@@ -133,7 +127,7 @@ pub(in super::super) fn draw_tps(
 }
 
 /// Throughput in longer windows: in short ones, a completed request is but a spike.
-pub(in super::super) fn rates(windows: &[Window]) -> Vec<Step> {
+pub(crate) fn rates(windows: &[Window]) -> Vec<Step> {
     const AT_ONCE: usize = 4;
     let rate = |windows: &[Window]| {
         let (first, last) = (windows.first()?, windows.last()?);

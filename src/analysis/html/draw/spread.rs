@@ -3,27 +3,27 @@
 use plotters::prelude::{Circle, PathElement, Rectangle};
 use plotters::style::Color;
 
-use super::super::palette::Ink;
 use super::axes::{Axes, chart};
 use super::{Area, Drawn, Frame};
+use crate::analysis::html::palette::Ink;
 
 /// One bar: where the values of a class lie. All are above zero.
 #[derive(Clone, Debug, PartialEq)]
-pub(in super::super) struct Bar {
-    pub(in super::super) name: &'static str,
+pub(crate) struct Bar {
+    pub(crate) name: &'static str,
     /// p1, p10, p50, p90 and p99.
-    pub(in super::super) quantiles: [f64; 5],
-    pub(in super::super) max: f64,
+    pub(crate) quantiles: [f64; 5],
+    pub(crate) max: f64,
 }
 
 /// What the picture needs from the top to the bottom.
-pub(in super::super) fn height(frame: Frame, bars: usize) -> u32 {
+pub(crate) fn height(frame: Frame, bars: usize) -> u32 {
     frame.lines(4.2 + 1.9 * bars as f64)
 }
 
 /// The bars that have values, the first at the top; both ends of the axis are shared by
 /// all that are held against each other.
-pub(in super::super) fn draw(
+pub(crate) fn draw(
     frame: Frame,
     area: &Area<'_>,
     bars: &[Bar],
