@@ -131,7 +131,7 @@ fn a_report_in_detail() {
         "By status",
         "All 2 runs of pool p together",
         "1 of 15 lines were left out; troubles: torn 1",
-        "replica-2.jsonl:8: torn: the file ends within it",
+        "replica-2.jsonl:8: torn: it breaks off after 13 bytes",
     ] {
         assert!(out(&text).contains(said), "{said} in\n{}", out(&text));
     }
