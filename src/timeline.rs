@@ -174,6 +174,13 @@ impl Timeline {
         (self.first_token_at.is_some() && output_tokens > 0)
             .then(|| (f64::from(self.fullest_chunk_tokens) / output_tokens as f64).min(1.0))
     }
+
+    /// Whether the stream was buffered on its way, so that its rates say nothing: more
+    /// than half of its tokens came in one frame. False for what has no rate.
+    #[must_use]
+    pub fn is_buffered(&self, output_tokens: u64) -> bool {
+        self.stream_tps(output_tokens).is_some() && self.burst(output_tokens).is_some_and(|burst| burst > 0.5)
+    }
 }
 
 fn rate(tokens: u64, time: Duration) -> Option<f64> {
@@ -238,6 +245,8 @@ mod tests {
         assert!(timeline.stream_tps(5).is_none() && timeline.decode_tps(5).is_none());
         assert!(timeline.max_token_gap().is_none());
         assert_eq!(timeline.end_to_end_tps(0), None);
-        assert_eq!(timeline.burst(5), Some(1.0));
+        assert_eq!((timeline.burst(5), timeline.is_buffered(5)), (Some(1.0), false));
+        timeline.content(at(start, 15));
+        assert!(timeline.is_buffered(5) && !worked().is_buffered(10));
     }
 }

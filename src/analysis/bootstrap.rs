@@ -36,7 +36,54 @@ pub(super) struct Bin {
 pub(super) type Figure = fn(&Bin) -> f64;
 
 /// A run's window, cut into bins.
-pub(super) fn bins(run: &Run) -> Vec<Bin> {
+#[derive(Debug)]
+pub(super) struct Bins {
+    bins: Vec<Bin>,
+    /// So many consecutive ones are drawn at once.
+    block: usize,
+}
+
+impl Bins {
+    /// Blocks that a run must have at least: of fewer there is too little to draw from.
+    pub(super) const FEWEST_BLOCKS: usize = 8;
+
+    /// Those of a run of which most requests took no longer than this.
+    pub(super) fn of(run: &Run, most_took: Option<f64>) -> Self {
+        let bins = bins(run);
+        // The usual rate of growth for the length of a block: n^(1/3). One request
+        // must fit in it, since what its moments have in common would else seem to be
+        // had in common by none.
+        let usual = (bins.len() as f64).cbrt().ceil();
+        let taken = most_took.zip(bins.first()).map_or(0.0, |(took, bin)| (took / bin.seconds).ceil());
+        Self { bins, block: usual.max(taken).max(1.0) as usize }
+    }
+
+    /// Whether it has so few blocks that nothing can be said of chance.
+    pub(super) fn are_too_few(&self) -> bool {
+        self.block.saturating_mul(Self::FEWEST_BLOCKS) > self.bins.len()
+    }
+
+    /// What the run might as well have been: its bins' sum, drawn anew so many times.
+    /// Empty where it has no bins.
+    pub(super) fn resamples(&self, random: &mut fastrand::Rng) -> Vec<Bin> {
+        let resamples = if self.bins.is_empty() { 0 } else { RESAMPLES };
+        (0..resamples).map(|_| self.resampled(random)).collect()
+    }
+
+    fn resampled(&self, random: &mut fastrand::Rng) -> Bin {
+        let mut sum = Bin::default();
+        let mut drawn = 0;
+        while drawn < self.bins.len() {
+            let start = random.usize(..self.bins.len());
+            let block = self.block.min(self.bins.len() - drawn);
+            self.bins.iter().cycle().skip(start).take(block).for_each(|bin| sum.add(bin));
+            drawn += block;
+        }
+        sum
+    }
+}
+
+fn bins(run: &Run) -> Vec<Bin> {
     let width = run.window_time().as_secs_f64() / BINS as f64;
     if width <= 0.0 {
         return Vec::new();
@@ -63,13 +110,6 @@ pub(super) fn bins(run: &Run) -> Vec<Bin> {
         before = gap;
     }
     bins
-}
-
-/// What a run might as well have been: its bins' sum, drawn anew so many times.
-/// Empty where it has no bins.
-pub(super) fn resamples(bins: &[Bin], random: &mut fastrand::Rng) -> Vec<Bin> {
-    let resamples = if bins.is_empty() { 0 } else { RESAMPLES };
-    (0..resamples).map(|_| resampled(bins, random)).collect()
 }
 
 /// The source of chance: the same runs give the same interval.
@@ -119,22 +159,8 @@ pub(super) fn interval(
     Some((at(tail), at(1.0 - tail)))
 }
 
-fn resampled(bins: &[Bin], random: &mut fastrand::Rng) -> Bin {
-    // The usual rate of growth for the length of a block: n^(1/3).
-    let length = (bins.len() as f64).cbrt().ceil() as usize;
-    let mut sum = Bin::default();
-    let mut drawn = 0;
-    while drawn < bins.len() {
-        let start = random.usize(..bins.len());
-        let block = length.min(bins.len() - drawn);
-        bins.iter().cycle().skip(start).take(block).for_each(|bin| sum.add(bin));
-        drawn += block;
-    }
-    sum
-}
-
 impl Bin {
-    pub(super) fn add(&mut self, other: &Self) {
+    fn add(&mut self, other: &Self) {
         self.seconds += other.seconds;
         self.tokens += other.tokens;
         self.completed += other.completed;

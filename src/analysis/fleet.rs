@@ -59,7 +59,8 @@ pub struct Fleet {
     /// what it was, and 10 ms ahead: how far it depends on clocks that agree. Those
     /// of machines kept by NTP differ by less than that, as a rule.
     pub gap_time_of_clocks_apart: [f64; 2],
-    /// The requests of all runs.
+    /// The requests of all runs. Attempts at several runs are not joined: each run's
+    /// last is a request.
     #[serde(flatten)]
     pub traffic: Traffic,
 }
@@ -119,17 +120,14 @@ impl Fleet {
         let own = runs.iter().map(|run| Sweep::new(run).read(run.ends_at()).reading.totals.gap_time());
         let seconds = |nanos: u128| nanos as f64 / 1e9;
         let share = |part: u128, whole: u128| (whole > 0).then(|| part as f64 / whole as f64);
-        let per_second = |tokens: u64| (sums.window > 0).then(|| tokens as f64 / seconds(sums.window));
-        let by_source = traffic.output_tokens.iter();
+        let (system_tps, system_tps_by_source) = traffic.per_second(seconds(sums.window));
         Self {
             pool,
             runs: runs.len(),
             most_at_once,
             window_time: seconds(sums.window),
-            system_tps: traffic.tokens().and_then(per_second),
-            system_tps_by_source: by_source
-                .filter_map(|(source, tokens)| Some((source.clone(), per_second(*tokens)?)))
-                .collect(),
+            system_tps,
+            system_tps_by_source,
             cap_slot_time: seconds(sums.cap),
             busy_slot_time: seconds(sums.busy),
             backlog_time: seconds(sums.backlog),

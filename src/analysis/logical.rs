@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::row::{Retried, Row};
+use super::row::{NO_ID, Retried, Row};
 
 /// Marks the rows that were given up for another attempt, and counts in the
 /// last of each request how often it was tried again.
@@ -16,7 +16,8 @@ pub(super) fn join(rows: &mut [Row]) {
         tried_again(row, times + u64::from(row.attempt > 1));
     }
     // The requests of one attempt, which are nearly all, are not looked at twice.
-    let ids: HashSet<u64> = rows.iter().filter(|row| row.attempt > 1).map(|row| row.id).collect();
+    let again = rows.iter().filter(|row| row.attempt > 1 && row.id != NO_ID);
+    let ids: HashSet<u64> = again.map(|row| row.id).collect();
     // Where the attempts of this id and number are, in the order of their ends. Ids
     // may repeat: what is joined must be the next attempt, and begin after the one
     // before has ended.

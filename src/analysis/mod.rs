@@ -72,6 +72,7 @@
 
 mod agreement;
 mod bootstrap;
+mod comparison;
 mod distribution;
 mod fleet;
 #[cfg(feature = "html")]
@@ -81,6 +82,7 @@ mod lanes;
 mod log;
 mod logical;
 mod names;
+mod proportion;
 mod recomputed;
 mod recording;
 mod report;
@@ -96,6 +98,7 @@ mod traffic;
 mod verdict;
 
 pub use self::agreement::{Agreement, Disagreement};
+pub use self::comparison::Comparison;
 pub use self::distribution::Distribution;
 pub use self::fleet::Fleet;
 pub use self::log::{Kind, LeftOut, Logs, Problem};
@@ -106,4 +109,4 @@ pub use self::series::Window;
 pub use self::slots::Slots;
 pub use self::summary::Summary;
 pub use self::traffic::{Distributions, Length, Mismatch, Traffic};
-pub use self::verdict::{Check, Comparison, Demands, Rule, Verdict};
+pub use self::verdict::{Check, Decision, Demands, Rule, Verdict};

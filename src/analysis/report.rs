@@ -43,8 +43,6 @@ pub struct RunReport {
     /// Whether its end was told. One that was not may lack requests that were
     /// under way.
     pub has_end: bool,
-    /// Lines that the log's writer could not keep.
-    pub dropped_records: u64,
     /// The run's labels.
     pub labels: BTreeMap<String, String>,
     /// Its figures.
@@ -166,7 +164,6 @@ impl RunReport {
             started_at: rfc3339(run.started_at()),
             ended_at: rfc3339(run.wall(run.ends_at())),
             has_end: run.closed_at.is_some(),
-            dropped_records: meta.dropped_records,
             labels: labels.collect(),
             summary,
             by: by.iter().map(|by| (by.as_str(), groups(run, *by))).collect(),
@@ -183,10 +180,10 @@ fn groups(run: &Run, by: By) -> BTreeMap<String, Group> {
     let window = run.window_time().as_secs_f64();
     let group = |(name, requests): (String, Vec<Request<'_>>)| {
         let traffic = Traffic::of(requests.into_iter());
-        let tokens = traffic.tokens().filter(|_| window > 0.0);
-        (name, Group { system_tps: tokens.map(|tokens| tokens as f64 / window), traffic })
+        (name, Group { system_tps: traffic.per_second(window).0, traffic })
     };
-    groups.into_iter().map(group).collect()
+    // An attempt that was given up for another is a request of no group.
+    groups.into_iter().map(group).filter(|(_, group)| group.traffic.requests > 0).collect()
 }
 
 fn rfc3339(at: SystemTime) -> String {

@@ -101,11 +101,14 @@ pub(super) fn emitted(tokenizer: &str, counted: Option<u64>, events: Option<u64>
     counted.or(events.filter(|events| has_none || *events == 0))
 }
 
+/// Stands for the id that a request does not have.
+pub(super) const NO_ID: u64 = 0;
+
 /// Stands for an id. The same in every process.
 pub(super) fn id_of(request_id: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     request_id.hash(&mut hasher);
-    hasher.finish()
+    hasher.finish().max(NO_ID + 1)
 }
 
 impl Row {

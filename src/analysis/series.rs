@@ -5,11 +5,13 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::Distribution;
+use super::row::Row;
 use super::run::Run;
 use super::spread;
 use super::sweep::Sweep;
 use crate::clock::Instant;
 use crate::gate::{GapCause, SlotPhase};
+use crate::tokens::TokenSource;
 
 /// The figures of one window. Times are seconds, of the wall or of slots; means
 /// are over its time; requests count where they ended.
@@ -57,20 +59,22 @@ pub struct Window {
     pub gap_slot_time: f64,
     /// Slot-seconds free while nothing waited.
     pub idle_slot_time: f64,
+    /// Slot-seconds in flight above a cap that was lowered.
+    pub over_slot_time: f64,
     /// Slot-seconds in flight.
     pub busy_slot_time: f64,
-    /// What the busy slots did. Where stalls lie within a phase of a request is not
-    /// known: they are spread evenly over it.
+    /// From admission to the headers. Where stalls lie within a phase of a request is
+    /// not known: they are spread evenly over it, here and below.
     pub busy_slot_time_dispatch: f64,
-    /// The same.
+    /// Waiting to be tried again with the slot held.
     pub busy_slot_time_backoff: f64,
-    /// The same.
+    /// From the headers to the first token.
     pub busy_slot_time_prefill: f64,
-    /// The same.
+    /// From the first token to the last, waiting on the upstream.
     pub busy_slot_time_generate: f64,
-    /// The same.
+    /// Waiting on the caller.
     pub busy_slot_time_stall: f64,
-    /// The same.
+    /// From the last token to the release.
     pub busy_slot_time_drain: f64,
 }
 
@@ -127,11 +131,7 @@ impl Run {
                 }
             }
         }
-        let has_one_source = {
-            let mut sources = self.requests().filter(|row| row.is_completed()).filter_map(|row| row.source);
-            let first = sources.next();
-            sources.all(|source| Some(source) == first)
-        };
+        let has_one_source = self.has_one_source();
         let mut sweep = Sweep::new(self);
         let mut before = sweep.read(start);
         let windows = ended.into_iter().enumerate().map(|(index, ended)| {
@@ -162,6 +162,7 @@ impl Run {
                 lost_slot_time: seconds(totals.lost_slot_time()),
                 gap_slot_time: seconds(totals.gap_slot_time()),
                 idle_slot_time: seconds(totals.idle_slot_time()),
+                over_slot_time: seconds(totals.over_slot_time()),
                 busy_slot_time: seconds(totals.busy_slot_time()),
                 busy_slot_time_dispatch: phase(SlotPhase::Dispatch),
                 busy_slot_time_backoff: phase(SlotPhase::Backoff),
@@ -177,8 +178,22 @@ impl Run {
     }
 }
 
+impl Run {
+    /// Whether what is known of its completed requests' tokens comes from one source,
+    /// or from none because none completed: else they are not to be added up.
+    fn has_one_source(&self) -> bool {
+        let tokenizer = |row: &Row| row.tokenizer.filter(|_| row.source == Some(TokenSource::Tokenizer));
+        let completed = || self.requests().filter(|row| row.is_completed());
+        let mut sources = completed().filter_map(|row| Some((row.source?, tokenizer(row))));
+        match sources.next() {
+            Some(first) => sources.all(|source| source == first),
+            None => completed().next().is_none(),
+        }
+    }
+}
+
 impl Ended {
-    fn add(&mut self, row: &super::row::Row) {
+    fn add(&mut self, row: &Row) {
         self.ttft.extend(row.timeline.ttft().map(|time| time.as_secs_f64()));
         if row.is_superseded {
             return;
@@ -188,7 +203,7 @@ impl Ended {
             self.completed += 1;
             if let Some(tokens) = row.output_tokens.get() {
                 self.tokens += tokens;
-                let is_buffered = row.timeline.burst(tokens).is_some_and(|burst| burst > 0.5);
+                let is_buffered = row.timeline.is_buffered(tokens);
                 self.stream_tps.extend(row.timeline.stream_tps(tokens).filter(|_| !is_buffered));
             }
         }

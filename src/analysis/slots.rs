@@ -49,7 +49,8 @@ pub struct Slots {
     /// The part of them that was lost to work not submitted.
     pub lost_slot_time_orchestration: f64,
     /// `lost_slot_time` × output tokens of completed requests for each busy
-    /// slot-second; absent where their tokens are of several sources.
+    /// slot-second; absent where none completed, and where their tokens are of several
+    /// sources or not known.
     pub lost_tokens: Option<f64>,
     /// Slot-seconds that there were: busy + gap + idle - over.
     pub cap_slot_time: f64,
@@ -117,7 +118,9 @@ impl Slots {
             lost_slot_time_wakeup: lost(GapCause::Wakeup),
             lost_slot_time_backoff: lost(GapCause::Backoff),
             lost_slot_time_orchestration: lost(GapCause::Orchestration),
-            lost_tokens: tokens.filter(|_| busy > 0.0).map(|tokens| tokens as f64 / busy * lost_slot_time),
+            lost_tokens: tokens
+                .filter(|tokens| *tokens > 0 && busy > 0.0)
+                .map(|tokens| tokens as f64 / busy * lost_slot_time),
             cap_slot_time: totals.cap_slot_time().as_secs_f64(),
             busy_slot_time: busy,
             busy_slot_time_dispatch: phase(SlotPhase::Dispatch),

@@ -42,6 +42,8 @@ pub struct Summary {
     pub diagnosis: Diagnosis,
     /// Whether the pool told the same.
     pub agreement: Agreement,
+    /// Lines that the log's writer could not keep: what is in them is in no figure.
+    pub dropped_records: u64,
 }
 
 impl Summary {
@@ -55,20 +57,23 @@ impl Summary {
         let tokens = traffic.tokens();
         let told = run.told.last().and_then(|told| told.number("emitted_tokens"));
         let emitted = told.or(end.emitted_tokens);
-        let by_source = traffic.output_tokens.iter();
-        let per_second = |tokens: u64| (window > 0.0).then(|| tokens as f64 / window);
+        let (system_tps, system_tps_by_source) = traffic.per_second(window);
+        let mut diagnosis = Diagnosis::of(&Recomputed::start(run), &end.sample);
+        if tokens.is_none() {
+            // The counter has tokens of every source in one sum.
+            diagnosis.findings.iter_mut().for_each(|finding| finding.tokens = None);
+        }
         Self {
             window_time: window,
             tokenizer: run.meta.tokenizer.to_string(),
-            system_tps: tokens.and_then(per_second),
-            system_tps_by_source: by_source
-                .filter_map(|(source, tokens)| Some((source.clone(), per_second(*tokens)?)))
-                .collect(),
+            system_tps,
+            system_tps_by_source,
             emitted_tokens: emitted,
-            emitted_tps: emitted.and_then(per_second),
+            emitted_tps: emitted.filter(|_| window > 0.0).map(|tokens| tokens as f64 / window),
             slots: Slots::of(&end, tokens),
-            diagnosis: Diagnosis::of(&Recomputed::start(run), &end.sample),
+            diagnosis,
             agreement: Agreement::of(run, &end),
+            dropped_records: run.meta.dropped_records,
             traffic,
         }
     }

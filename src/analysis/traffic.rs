@@ -47,11 +47,16 @@ pub struct Traffic {
     pub retries: u64,
     /// Retries / requests.
     pub retry_rate: Option<f64>,
+    /// Requests that were tried again at least once.
+    pub retried_requests: u64,
     /// Retries by what made the attempt before them fail.
     pub retry_causes: BTreeMap<String, u64>,
     /// Output tokens of the completed ones, by source; a tokenizer's by its name
     /// too. They are never added up.
     pub output_tokens: BTreeMap<String, u64>,
+    /// Completed requests of which nobody has counted the tokens. They are in no
+    /// figure of tokens.
+    pub completed_without_tokens: u64,
     /// Output tokens of all other attempts, by source: waste.
     pub wasted_tokens: BTreeMap<String, u64>,
     /// The provider's figure of the prompts' tokens, of the completed ones; absent
@@ -83,6 +88,8 @@ pub struct Mismatch {
     pub usage_output_tokens: u64,
     /// Their output tokens by the tokenizer.
     pub counted_tokens: u64,
+    /// How far apart the two are for each, added up.
+    pub difference: u64,
 }
 
 /// How times and rates are distributed. Times are of every attempt that has
@@ -150,10 +157,8 @@ impl Traffic {
             traffic.buffered_streams += u64::from(values.add(row, is_rated));
         }
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
-        let outcome = |outcome: Outcome| traffic.outcomes.get(outcome.as_str()).copied().unwrap_or_default();
-        let (completed, cancelled) = (outcome(Outcome::Completed), outcome(Outcome::Cancelled));
-        traffic.success_rate = share(completed, traffic.requests - cancelled);
-        traffic.cancel_rate = share(cancelled, traffic.requests);
+        traffic.success_rate = share(traffic.outcome(Outcome::Completed), traffic.judged_requests());
+        traffic.cancel_rate = share(traffic.outcome(Outcome::Cancelled), traffic.requests);
         traffic.retry_rate = share(traffic.retries, traffic.requests);
         traffic.distributions =
             Distributions::of(lengths.iter().chain([&without_length]).collect::<Vec<_>>().as_slice());
@@ -179,6 +184,7 @@ impl Traffic {
             mismatch.requests += 1;
             mismatch.usage_output_tokens += usage;
             mismatch.counted_tokens += counted;
+            mismatch.difference += usage.abs_diff(counted);
         }
         if row.is_superseded {
             return;
@@ -190,6 +196,7 @@ impl Traffic {
             increment(&mut self.error_types, run.name(kind), 1);
         }
         if is_rated {
+            self.completed_without_tokens += u64::from(row.output_tokens.get().is_none());
             if let Some(reason) = row.finish_reason {
                 increment(&mut self.finish_reasons, run.name(reason), 1);
             }
@@ -206,6 +213,7 @@ impl Traffic {
         let Some(retried) = &row.retried else { return };
         if !row.is_superseded {
             self.retries += retried.times;
+            self.retried_requests += u64::from(retried.times > 0);
         }
         for Again { cause, .. } in retried.made() {
             increment(&mut self.retry_causes, run.name(*cause), 1);
@@ -216,15 +224,37 @@ impl Traffic {
         }
     }
 
-    /// The completed requests' output tokens, where they are all of one source:
-    /// none at all are zero of any.
+    /// The completed requests' output tokens, where they are all of one source: where
+    /// none completed, zero of any. Absent, too, where nobody has counted any.
     #[must_use]
     pub fn tokens(&self) -> Option<u64> {
         match self.output_tokens.len() {
-            0 => Some(0),
+            0 => (self.completed_without_tokens == 0).then_some(0),
             1 => self.output_tokens.values().next().copied(),
             _ => None,
         }
+    }
+
+    /// The completed requests' output tokens a second over a window of so many seconds:
+    /// of all, as [`tokens`](Self::tokens), and of each source by itself.
+    pub(super) fn per_second(&self, window: f64) -> (Option<f64>, BTreeMap<String, f64>) {
+        let per_second = |tokens: u64| (window > 0.0).then(|| tokens as f64 / window);
+        let each = self.output_tokens.iter();
+        let each = each.filter_map(|(source, tokens)| Some((source.clone(), per_second(*tokens)?)));
+        (self.tokens().and_then(per_second), each.collect())
+    }
+
+    /// Requests that ended otherwise than by being cancelled: those that a
+    /// `success_rate` is of.
+    #[must_use]
+    pub fn judged_requests(&self) -> u64 {
+        self.requests - self.outcome(Outcome::Cancelled)
+    }
+
+    /// How many requests ended so.
+    #[must_use]
+    pub fn outcome(&self, outcome: Outcome) -> u64 {
+        self.outcomes.get(outcome.as_str()).copied().unwrap_or_default()
     }
 
     /// The one source that all tokens are of; absent where there are several, or none.
@@ -278,7 +308,7 @@ impl Values {
             values.extend(time(timeline).map(|time| time.as_secs_f64()));
         }
         let Some(tokens) = row.output_tokens.get().filter(|_| is_rated) else { return false };
-        let is_buffered = timeline.burst(tokens).is_some_and(|burst| burst > 0.5);
+        let is_buffered = timeline.is_buffered(tokens);
         if !is_buffered {
             self.0[3].extend(timeline.stream_tps(tokens));
             self.0[4].extend(timeline.decode_tps(tokens));

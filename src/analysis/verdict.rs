@@ -1,24 +1,6 @@
-//! Two runs side by side, and whether the change between them is accepted.
+//! Whether a change is accepted.
 
 use serde::Serialize;
-
-use super::bootstrap::{self, Bin, Figure};
-use super::{Run, Summary};
-
-/// Requests that each run needs to be judged.
-const FEWEST_REQUESTS: u64 = 30;
-
-/// Two runs in figures, and the verdict.
-#[derive(Clone, Debug, Serialize)]
-#[non_exhaustive]
-pub struct Comparison {
-    /// The run as it was.
-    pub baseline: Summary,
-    /// The run with the change.
-    pub candidate: Summary,
-    /// Whether the change is accepted.
-    pub verdict: Verdict,
-}
 
 /// What is demanded of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -51,6 +33,8 @@ pub struct Verdict {
     pub accepted: bool,
     /// Why it cannot be judged, each in words; empty where it can.
     pub not_judged: Vec<String>,
+    /// What to know of it besides, each in words.
+    pub warnings: Vec<String>,
     /// What was demanded.
     pub demands: Demands,
     /// The checks.
@@ -73,12 +57,29 @@ pub struct Check {
     pub change: Option<f64>,
     /// `change / baseline`; absent where the baseline's figure is zero.
     pub relative_change: Option<f64>,
-    /// The change's bootstrap interval.
+    /// The change's interval by the moving-block bootstrap over time.
     pub interval: Option<(f64, f64)>,
+    /// For a share of requests, its change's interval as if each request were
+    /// independent of the others: what happened in a few moments only may be in no
+    /// resample of moments. Of `retry_rate`, that of the share of requests that were
+    /// tried again. The check must hold by both.
+    pub interval_by_request: Option<(f64, f64)>,
     /// The requests behind it: of the baseline, of the candidate.
     pub requests: (u64, u64),
     /// Whether it holds.
     pub holds: bool,
+}
+
+/// A verdict in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Decision {
+    /// All checks hold.
+    Accepted,
+    /// A check fails.
+    Rejected,
+    /// Neither yes nor no: the verdict says why.
+    NotJudged,
 }
 
 /// What is asked of a change.
@@ -109,7 +110,7 @@ impl Rule {
     }
 
     /// Whether it is so, by this interval and with at least this effect.
-    fn holds(self, (low, high): (f64, f64), effect: f64) -> bool {
+    pub(super) fn holds(self, (low, high): (f64, f64), effect: f64) -> bool {
         match self {
             Self::Rises => low > effect,
             Self::Falls => high < -effect,
@@ -119,92 +120,26 @@ impl Rule {
     }
 }
 
-impl Comparison {
-    /// Compares and judges two runs.
-    #[must_use]
-    pub fn of(baseline: &Run, candidate: &Run, demands: Demands) -> Self {
-        let (old, new) = (Summary::of(baseline), Summary::of(candidate));
-        let verdict = Verdict::of((baseline, &old), (candidate, &new), demands);
-        Self { baseline: old, candidate: new, verdict }
-    }
-}
-
 impl Verdict {
-    fn of(baseline: (&Run, &Summary), candidate: (&Run, &Summary), demands: Demands) -> Self {
-        let (old, new) = (baseline.1, candidate.1);
-        let mut random = bootstrap::random();
-        let mut resamples = |run: &Run| bootstrap::resamples(&bootstrap::bins(run), &mut random);
-        let (old_bins, new_bins) = (resamples(baseline.0), resamples(candidate.0));
-        let check = |name, rule: Rule, figure: Figure, of: fn(&Summary) -> Option<f64>| {
-            let (before, after) = (of(old), of(new));
-            let interval = bootstrap::interval(&old_bins, &new_bins, figure, demands.confidence);
-            let change = before.zip(after).map(|(before, after)| after - before);
-            let effect = before.map(|before| before.abs() * demands.min_effect);
-            Check {
-                name,
-                rule,
-                baseline: before,
-                candidate: after,
-                change,
-                relative_change: change
-                    .zip(before)
-                    .filter(|(_, before)| *before != 0.0)
-                    .map(|(change, before)| change / before),
-                interval,
-                requests: (old.traffic.requests, new.traffic.requests),
-                holds: after.is_some()
-                    && interval.zip(effect).is_some_and(|(interval, effect)| rule.holds(interval, effect)),
-            }
-        };
-        let mut checks = vec![
-            check("system_tps", Rule::Rises, |bin| bin.tokens / bin.seconds, |run| run.system_tps),
-            check(
-                "success_rate",
-                Rule::DoesNotFall,
-                |bin| bin.completed / bin.judged,
-                |run| run.traffic.success_rate,
-            ),
-            check(
-                "retry_rate",
-                Rule::DoesNotRise,
-                |bin| bin.retries / bin.requests,
-                |run| run.traffic.retry_rate,
-            ),
-        ];
-        if old.slots.backlog_time > 0.0 {
-            let figure = |bin: &Bin| bin.gap / bin.seconds;
-            checks.insert(2, check("gap_fraction", Rule::Falls, figure, |run| run.slots.gap_fraction));
+    /// The verdict in one word.
+    #[must_use]
+    pub fn decision(&self) -> Decision {
+        match (self.not_judged.is_empty(), self.accepted) {
+            (false, _) => Decision::NotJudged,
+            (true, true) => Decision::Accepted,
+            (true, false) => Decision::Rejected,
         }
-        let not_judged = not_judged(old, new);
-        let accepted = not_judged.is_empty() && checks.iter().all(|check| check.holds);
-        Self { accepted, not_judged, demands, checks }
     }
 }
 
-fn not_judged(old: &Summary, new: &Summary) -> Vec<String> {
-    let mut reasons = Vec::new();
-    for (run, name) in [(old, "baseline"), (new, "candidate")] {
-        if run.traffic.output_tokens.len() > 1 {
-            let sources: Vec<_> = run.traffic.output_tokens.keys().map(String::as_str).collect();
-            reasons.push(format!("the {name}'s tokens are of several sources: {}", sources.join(", ")));
+impl Decision {
+    /// In words.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Rejected => "rejected",
+            Self::NotJudged => "cannot be judged",
         }
     }
-    if let (Some(before), Some(after)) = (old.traffic.token_source(), new.traffic.token_source()) {
-        if before != after {
-            reasons.push(format!("tokens are of different sources: {before} and {after}"));
-        }
-    }
-    if old.tokenizer != new.tokenizer {
-        reasons.push(format!("the tokenizers differ: {} and {}", old.tokenizer, new.tokenizer));
-    }
-    for (run, name) in [(old, "baseline"), (new, "candidate")] {
-        let requests = run.traffic.requests;
-        if requests < FEWEST_REQUESTS {
-            reasons.push(format!("the {name} has {requests} requests, and {FEWEST_REQUESTS} are needed"));
-        }
-    }
-    if new.slots.backlog_time == 0.0 {
-        reasons.push("the candidate had no backlog at all, and so was never put to the test".to_owned());
-    }
-    reasons
 }

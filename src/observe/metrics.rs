@@ -265,7 +265,7 @@ fn tokens(record: &RequestRecord) {
         histogram!(END_TO_END_TPS, "pool" => pool()).record(rate);
     }
     // A stream that was buffered on its way has no rate of its own.
-    if timeline.burst(tokens).is_some_and(|burst| burst > 0.5) {
+    if timeline.is_buffered(tokens) {
         return;
     }
     if let Some(rate) = timeline.stream_tps(tokens) {

@@ -33,9 +33,9 @@ pub(super) fn facts(run: &RunReport) -> Markup {
                 " Requests that were under way when its log stopped are in no figure."
             }
         }
-        @if run.dropped_records > 0 {
+        @if run.summary.dropped_records > 0 {
             p.warning {
-                strong { (figures::count(run.dropped_records)) " records are missing." }
+                strong { (figures::count(run.summary.dropped_records)) " records are missing." }
                 " The log's writer could not keep up, so the figures are of what is left."
             }
         }

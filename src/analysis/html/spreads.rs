@@ -32,7 +32,7 @@ impl Spreads {
                 ttft.add(tokens, time.as_secs_f64().max(1e-6));
             }
             let Some(tokens) = tokens.filter(|_| row.is_completed() && !row.is_superseded) else { continue };
-            let is_buffered = row.timeline.burst(tokens).is_some_and(|burst| burst > 0.5);
+            let is_buffered = row.timeline.is_buffered(tokens);
             if let Some(rate) = row.timeline.stream_tps(tokens).filter(|_| !is_buffered) {
                 stream_tps.add(Some(tokens), rate);
             }

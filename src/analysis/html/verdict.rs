@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::draw::axes::plain;
 use super::draw::intervals;
 use super::figures;
-use crate::analysis::{Check, Verdict};
+use crate::analysis::{Check, Decision, Verdict};
 
 /// How a figure is written.
 type Text = fn(f64) -> String;
@@ -13,10 +13,10 @@ type Text = fn(f64) -> String;
 /// The verdict, with the reasons where it cannot be judged.
 pub(super) fn verdict(verdict: &Verdict) -> Markup {
     let failed: Vec<_> = verdict.checks.iter().filter(|check| !check.holds).collect();
-    let (class, word) = match (verdict.not_judged.is_empty(), verdict.accepted) {
-        (false, _) => ("unknown", "Cannot be judged"),
-        (true, true) => ("accepted", "Accepted"),
-        (true, false) => ("rejected", "Rejected"),
+    let (class, word) = match verdict.decision() {
+        Decision::NotJudged => ("unknown", "Cannot be judged"),
+        Decision::Accepted => ("accepted", "Accepted"),
+        Decision::Rejected => ("rejected", "Rejected"),
     };
     html! {
         section.verdict.(class) {
@@ -28,6 +28,7 @@ pub(super) fn verdict(verdict: &Verdict) -> Markup {
             } @else {
                 ul { @for check in failed { li { "It does not hold that " code { (check.name) } " " (check.rule.as_str()) "." } } }
             }
+            @for warning in &verdict.warnings { p.note { "Beware: " (figures::short(warning)) "." } }
         }
     }
 }
@@ -79,6 +80,9 @@ fn one(check: &Check, confidence: &str) -> Markup {
                 }) { (picture) }
                 p.note { (confidence) " interval " (words) }
             } @else { p.note { "There is no interval." } }
+            @if let Some((low, high)) = check.interval_by_request {
+                p.note { "Of single requests " (figures::change(low, in_change)) " to " (figures::change(high, in_change)) }
+            }
             p.note {
                 "From " (figures::count(check.requests.0)) " and " (figures::count(check.requests.1)) " requests."
             }

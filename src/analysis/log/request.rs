@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::line::{At, RequestLine, RetryLine, Seconds};
 use crate::analysis::names::Names;
-use crate::analysis::row::{Again, Count, Retried, Row, emitted, id_of};
+use crate::analysis::row::{Again, Count, NO_ID, Retried, Row, emitted, id_of};
 use crate::gate::{PhaseTimes, SlotPhase};
 use crate::outcome::{Outcome, Phase};
 use crate::timeline::Timeline;
@@ -102,8 +102,8 @@ pub(super) fn row(line: &RequestLine<'_>, (outcome, source): Words, names: &mut 
     let retried = Retried { inside, attempt_cause, times: 0 };
     Row {
         timeline: timeline(line),
-        phases: phases(line),
-        id: id_of(line.request_id.as_deref().unwrap_or("")),
+        phases: phases_or_instants(line),
+        id: line.request_id.as_deref().map_or(NO_ID, id_of),
         retried: (!retried.is_empty()).then(|| Box::new(retried)),
         output_tokens: Count::new(line.output_tokens),
         usage_output_tokens: Count::new(line.usage_output_tokens),
@@ -138,10 +138,11 @@ fn timeline(line: &RequestLine<'_>) -> Timeline {
     timeline.first_token_at = at(line.first_token_at);
     timeline.last_token_at = at(line.last_token_at);
     timeline.released_at = Some(line.released_at.0);
-    if let (Some(burst), Some(tokens)) = (line.burst, line.output_tokens) {
-        let fullest = (burst.clamp(0.0, 1.0) * tokens as f64).round() as u64;
-        timeline.tokens_in_frames(line.first_chunk_tokens.unwrap_or(0), fullest);
-    }
+    let fullest = line.burst.zip(line.output_tokens);
+    let fullest = fullest.map_or(0, |(burst, tokens)| (burst.clamp(0.0, 1.0) * tokens as f64).round() as u64);
+    // Where it is not known how many came first, no token is known to have come later:
+    // what would need that is absent.
+    timeline.tokens_in_frames(line.first_chunk_tokens.unwrap_or(u64::MAX), fullest);
     if let Some(gap) = line.max_token_gap {
         timeline.tell_max_token_gap(gap.0);
     }
@@ -160,6 +161,29 @@ fn phases(line: &RequestLine<'_>) -> PhaseTimes {
         nanos(line.generate),
         nanos(line.stall),
         nanos(line.drain),
+    ])
+}
+
+/// The phases; of a writer that knows none, what its instants say, as if nobody had stalled.
+fn phases_or_instants(line: &RequestLine<'_>) -> PhaseTimes {
+    let phases = phases(line);
+    let Some(admitted_at) = line.admitted_at.filter(|_| phases.total().is_zero()) else { return phases };
+    let released_at = line.released_at;
+    let headers_at = line.headers_at.unwrap_or(released_at);
+    let first_at = line.first_token_at.unwrap_or(released_at);
+    let last_at = line.last_token_at.unwrap_or(released_at);
+    let waited = line.retries.iter().flatten();
+    let waited: u64 = waited
+        .map(|retry| retry.resumed_at.unwrap_or(headers_at).0.nanos_since(retry.failed_at.0))
+        .fold(0, u64::saturating_add);
+    let sent = headers_at.0.nanos_since(admitted_at.0);
+    PhaseTimes::from_nanos([
+        sent.saturating_sub(waited),
+        waited.min(sent),
+        first_at.0.nanos_since(headers_at.0),
+        last_at.0.nanos_since(first_at.0),
+        0,
+        released_at.0.nanos_since(last_at.0),
     ])
 }
 

@@ -7,7 +7,7 @@ pub(crate) mod text;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tower_tps::analysis::{Comparison, Demands, Run, html};
+use tower_tps::analysis::{Comparison, Decision, Demands, Run, html};
 
 use crate::args::CompareArgs;
 use crate::failure::Failure;
@@ -19,11 +19,6 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
     let mut demands = Demands::default();
     demands.min_effect = args.min_effect;
     demands.confidence = args.confidence;
-    for (given, run) in [(&args.baseline, &baseline), (&args.candidate, &candidate)] {
-        if !run.has_end() {
-            eprintln!("tps: {given}: its end is missing: requests that were under way are not judged");
-        }
-    }
     let comparison = Comparison::of(&baseline, &candidate, demands);
     if let Some(path) = &args.html {
         output::file("--html", path, &html::comparison(&comparison, &baseline, &candidate))?;
@@ -35,11 +30,10 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
     } else {
         output::stdout(|out| text::write(out, &comparison))?;
     }
-    let verdict = &comparison.verdict;
-    Ok(match (verdict.accepted, verdict.not_judged.is_empty()) {
-        (true, _) => ExitCode::SUCCESS,
-        (false, true) => ExitCode::from(1),
-        (false, false) => ExitCode::from(3),
+    Ok(match comparison.verdict.decision() {
+        Decision::Accepted => ExitCode::SUCCESS,
+        Decision::Rejected => ExitCode::from(1),
+        _ => ExitCode::from(3),
     })
 }
 

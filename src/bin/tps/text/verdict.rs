@@ -9,11 +9,7 @@ use super::figures::{percent, rate};
 
 /// The verdict in words.
 pub(crate) fn word(verdict: &Verdict) -> &'static str {
-    match (verdict.accepted, verdict.not_judged.is_empty()) {
-        (true, _) => "accepted",
-        (false, true) => "rejected",
-        (false, false) => "cannot be judged",
-    }
+    verdict.decision().as_str()
 }
 
 /// A figure as its check has it: a share as a percentage, a rate as such.

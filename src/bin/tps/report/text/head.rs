@@ -26,8 +26,8 @@ pub(super) fn write(out: &mut impl Write, run: &RunReport) -> io::Result<()> {
             &style("its end is missing: requests that were under way are not in it").yellow().to_string(),
         )?;
     }
-    if run.dropped_records > 0 {
-        let lines = count(run.dropped_records);
+    if run.summary.dropped_records > 0 {
+        let lines = count(run.summary.dropped_records);
         row(
             out,
             "",

@@ -1,0 +1,234 @@
+//! Two runs side by side, judged.
+
+use serde::Serialize;
+
+use super::bootstrap::{self, Bin, Bins, Figure};
+use super::proportion::{self, Share};
+use super::verdict::{Check, Demands, Rule, Verdict};
+use super::{Run, Summary};
+use crate::outcome::Outcome;
+
+/// Requests that each run needs to be judged.
+const FEWEST_REQUESTS: u64 = 30;
+/// The share of what a run lacks from which on it is not judged: its figures may be
+/// wrong by about as much.
+const MOST_MISSING: f64 = 0.01;
+
+/// Two runs in figures, and the verdict.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct Comparison {
+    /// The run as it was.
+    pub baseline: Summary,
+    /// The run with the change.
+    pub candidate: Summary,
+    /// Whether the change is accepted.
+    pub verdict: Verdict,
+}
+
+/// A run that is to be judged.
+#[derive(Debug)]
+struct Side<'a> {
+    name: &'static str,
+    summary: &'a Summary,
+    bins: Bins,
+    resamples: Vec<Bin>,
+}
+
+/// One figure, as it is checked.
+struct Asked {
+    name: &'static str,
+    rule: Rule,
+    /// From the sum of a run's bins.
+    of_bins: Figure,
+    of: fn(&Summary) -> Option<f64>,
+    /// The requests behind it.
+    requests: fn(&Summary) -> u64,
+    /// For a share of requests, those that have what it is the share of.
+    part: Option<fn(&Summary) -> u64>,
+}
+
+const SYSTEM_TPS: Asked = Asked {
+    name: "system_tps",
+    rule: Rule::Rises,
+    of_bins: |bin| bin.tokens / bin.seconds,
+    of: |run| run.system_tps,
+    requests: |run| run.traffic.outcome(Outcome::Completed),
+    part: None,
+};
+const SUCCESS_RATE: Asked = Asked {
+    name: "success_rate",
+    rule: Rule::DoesNotFall,
+    of_bins: |bin| bin.completed / bin.judged,
+    of: |run| run.traffic.success_rate,
+    requests: |run| run.traffic.judged_requests(),
+    part: Some(|run| run.traffic.outcome(Outcome::Completed)),
+};
+const GAP_FRACTION: Asked = Asked {
+    name: "gap_fraction",
+    rule: Rule::Falls,
+    of_bins: |bin| bin.gap / bin.seconds,
+    of: |run| run.slots.gap_fraction,
+    requests: |run| run.traffic.requests,
+    part: None,
+};
+const RETRY_RATE: Asked = Asked {
+    name: "retry_rate",
+    rule: Rule::DoesNotRise,
+    of_bins: |bin| bin.retries / bin.requests,
+    of: |run| run.traffic.retry_rate,
+    requests: |run| run.traffic.requests,
+    part: Some(|run| run.traffic.retried_requests),
+};
+
+impl Comparison {
+    /// Compares and judges two runs.
+    #[must_use]
+    pub fn of(baseline: &Run, candidate: &Run, demands: Demands) -> Self {
+        let (old, new) = (Summary::of(baseline), Summary::of(candidate));
+        let mut random = bootstrap::random();
+        let mut side = |name, run: &Run, summary| {
+            let bins = Bins::of(run, run.most_took());
+            let resamples = bins.resamples(&mut random);
+            Side { name, summary, bins, resamples }
+        };
+        let sides = [side("baseline", baseline, &old), side("candidate", candidate, &new)];
+        let verdict = judge(&sides, demands);
+        Self { baseline: old, candidate: new, verdict }
+    }
+}
+
+fn judge(sides: &[Side<'_>; 2], demands: Demands) -> Verdict {
+    let had_backlog = sides[0].summary.slots.backlog_time > 0.0;
+    let asked =
+        [Some(SYSTEM_TPS), Some(SUCCESS_RATE), Some(GAP_FRACTION).filter(|_| had_backlog), Some(RETRY_RATE)];
+    let checks: Vec<_> = asked.iter().flatten().map(|asked| check(sides, asked, demands)).collect();
+    let mut not_judged = reasons(sides);
+    for check in &checks {
+        for (side, figure) in sides.iter().zip([check.baseline, check.candidate]) {
+            if figure.is_none() {
+                not_judged.push(format!("the {} has no {}", side.name, check.name));
+            }
+        }
+    }
+    let accepted = not_judged.is_empty() && checks.iter().all(|check| check.holds);
+    Verdict { accepted, not_judged, warnings: warnings(sides), demands, checks }
+}
+
+fn check(sides: &[Side<'_>; 2], asked: &Asked, demands: Demands) -> Check {
+    let [old, new] = sides.each_ref().map(|side| side.summary);
+    let (before, after) = ((asked.of)(old), (asked.of)(new));
+    let interval = before.zip(after).and_then(|_| {
+        bootstrap::interval(&sides[0].resamples, &sides[1].resamples, asked.of_bins, demands.confidence)
+    });
+    let interval_by_request = asked.part.and_then(|part| {
+        let share = |run: &Summary| Share { part: part(run), whole: (asked.requests)(run) };
+        proportion::interval(share(old), share(new), demands.confidence)
+    });
+    let effect = before.map_or(0.0, |before| before.abs() * demands.min_effect);
+    let change = before.zip(after).map(|(before, after)| after - before);
+    Check {
+        name: asked.name,
+        rule: asked.rule,
+        baseline: before,
+        candidate: after,
+        change,
+        relative_change: change
+            .zip(before)
+            .filter(|(_, before)| *before != 0.0)
+            .map(|(change, before)| change / before),
+        interval,
+        interval_by_request,
+        requests: ((asked.requests)(old), (asked.requests)(new)),
+        holds: interval.is_some_and(|interval| asked.rule.holds(interval, effect))
+            && interval_by_request.is_none_or(|interval| asked.rule.holds(interval, effect)),
+    }
+}
+
+/// Why they cannot be judged.
+fn reasons(sides: &[Side<'_>; 2]) -> Vec<String> {
+    let mut reasons = Vec::new();
+    for Side { name, summary, bins, .. } in sides {
+        let traffic = &summary.traffic;
+        if traffic.output_tokens.len() > 1 {
+            let sources: Vec<_> = traffic.output_tokens.keys().map(String::as_str).collect();
+            reasons.push(format!("the {name}'s tokens are of several sources: {}", sources.join(", ")));
+        }
+        let (completed, unknown) = (traffic.outcome(Outcome::Completed), traffic.completed_without_tokens);
+        if unknown as f64 > completed as f64 * MOST_MISSING {
+            reasons.push(format!(
+                "of the {name}'s {completed} completed requests {unknown} have no count of tokens"
+            ));
+        }
+        let judged = traffic.judged_requests();
+        if judged < FEWEST_REQUESTS {
+            let cancelled = traffic.outcome(Outcome::Cancelled);
+            let beside =
+                if cancelled > 0 { format!(" beside {cancelled} cancelled ones") } else { String::new() };
+            reasons
+                .push(format!("the {name} has {judged} requests{beside}, and {FEWEST_REQUESTS} are needed"));
+        } else if bins.are_too_few() {
+            reasons.push(format!(
+                "the {name} is too short for requests as long as its own: its window must be {} times as long as \
+                 nine in ten of them",
+                Bins::FEWEST_BLOCKS
+            ));
+        }
+        let dropped = summary.dropped_records;
+        if dropped as f64 > traffic.requests as f64 * MOST_MISSING {
+            reasons.push(format!("{dropped} lines of the {name}'s log could not be written"));
+        }
+    }
+    let [old, new] = sides.each_ref().map(|side| side.summary);
+    if let (Some(before), Some(after)) = (old.traffic.token_source(), new.traffic.token_source()) {
+        if before != after {
+            reasons.push(format!("tokens are of different sources: {before} and {after}"));
+        }
+    }
+    if old.tokenizer != new.tokenizer {
+        reasons.push(format!("the tokenizers differ: {} and {}", old.tokenizer, new.tokenizer));
+    }
+    if new.slots.backlog_time == 0.0 {
+        reasons.push("the candidate had no backlog at all, and so was never put to the test".to_owned());
+    }
+    reasons
+}
+
+/// What to know of the verdict besides.
+fn warnings(sides: &[Side<'_>; 2]) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for Side { name, summary, .. } in sides {
+        if !summary.agreement.has_end {
+            warnings
+                .push(format!("the {name}'s end is missing: requests that were under way are in no figure"));
+        }
+        if !summary.agreement.holds() {
+            let names: Vec<_> = summary.agreement.disagreements.iter().map(|one| one.name).collect();
+            warnings.push(format!(
+                "the {name}'s pool told other figures than its requests give: {}",
+                names.join(", ")
+            ));
+        }
+        if summary.dropped_records > 0 {
+            warnings
+                .push(format!("{} lines of the {name}'s log could not be written", summary.dropped_records));
+        }
+    }
+    let old = &sides[0].summary.slots;
+    if old.backlog_time > 0.0 && old.gap_time == 0.0 {
+        warnings
+            .push("the baseline had backlog and no gap: its gap_fraction is 0 and cannot fall".to_owned());
+    }
+    warnings
+}
+
+impl Run {
+    /// What nine in ten of its requests held their slot for at most, in seconds;
+    /// absent where none did.
+    fn most_took(&self) -> Option<f64> {
+        let mut times: Vec<_> = self.rows.iter().filter_map(|row| row.timeline.t_in_flight()).collect();
+        let last = times.len().checked_sub(1)?;
+        let (_, time, _) = times.select_nth_unstable(last - last / 10);
+        Some(time.as_secs_f64())
+    }
+}
