@@ -170,13 +170,13 @@ fn reasons(sides: &[Side<'_>; 2]) -> Vec<String> {
         } else if bins.are_too_few() {
             reasons.push(format!(
                 "the {name} is too short for requests as long as its own: its window must be {} times as long as \
-                 nine in ten of them",
+                 99 in 100 of them",
                 Bins::FEWEST_BLOCKS
             ));
         }
         let dropped = summary.dropped_records;
         if dropped as f64 > traffic.requests as f64 * MOST_MISSING {
-            reasons.push(format!("{dropped} lines of the {name}'s log could not be written"));
+            reasons.push(format!("lines of the {name}'s log that could not be written: {dropped}"));
         }
     }
     let [old, new] = sides.each_ref().map(|side| side.summary);
@@ -210,8 +210,10 @@ fn warnings(sides: &[Side<'_>; 2]) -> Vec<String> {
             ));
         }
         if summary.dropped_records > 0 {
-            warnings
-                .push(format!("{} lines of the {name}'s log could not be written", summary.dropped_records));
+            warnings.push(format!(
+                "lines of the {name}'s log that could not be written: {}",
+                summary.dropped_records
+            ));
         }
     }
     let old = &sides[0].summary.slots;
@@ -223,12 +225,12 @@ fn warnings(sides: &[Side<'_>; 2]) -> Vec<String> {
 }
 
 impl Run {
-    /// What nine in ten of its requests held their slot for at most, in seconds;
+    /// What 99 in 100 of its requests held their slot for at most, in seconds;
     /// absent where none did.
     fn most_took(&self) -> Option<f64> {
         let mut times: Vec<_> = self.rows.iter().filter_map(|row| row.timeline.t_in_flight()).collect();
         let last = times.len().checked_sub(1)?;
-        let (_, time, _) = times.select_nth_unstable(last - last / 10);
+        let (_, time, _) = times.select_nth_unstable(last - last / 100);
         Some(time.as_secs_f64())
     }
 }
