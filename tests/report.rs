@@ -94,6 +94,20 @@ fn by_group() {
     assert_eq!(run.by["status"]["200"].traffic.success_rate, Some(1.0));
 }
 
+/// What ends after its run has ended is none of it, and is said.
+#[test]
+fn after_the_end() {
+    let log = WORKED.replace("12:00:12Z", "12:00:09Z");
+    let mut logs = Logs::default();
+    logs.read("worked.jsonl", log.as_bytes()).unwrap();
+    let (runs, left_out) = logs.finish();
+    let traffic = Summary::of(&runs[0]).traffic;
+    assert_eq!((traffic.requests, traffic.output_tokens["usage"]), (2, 40));
+    assert_eq!((left_out.skipped, left_out.kinds["absurd"]), (1, 1));
+    let problem = &left_out.problems[0];
+    assert_eq!((problem.line, &*problem.reason), (7, "1 requests end after this, the end of their run"));
+}
+
 /// Tokens of several sources are shown apart, asked for or not.
 #[test]
 fn sources_apart() {

@@ -60,6 +60,7 @@ impl Lanes {
         let start = run.meta.started_at;
         let from =
             Instant::from_bits(middle.to_bits().saturating_sub(span.as_nanos() as u64 / 2))?.max(start);
+        let from = from.min(run.ends_at());
         let until = from.after(span)?.min(run.ends_at());
         let seconds = |at: Instant| at.clamp(from, until).since(start).as_secs_f64();
 

@@ -47,6 +47,7 @@ impl Observer for Recording {
             labels: BTreeMap::new(),
             anchor: Anchor::now(),
             dropped_records: 0,
+            end_line: 0,
         };
         *self.0.lock() = Some(Gathering::new(meta));
     }

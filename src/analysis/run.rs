@@ -26,6 +26,8 @@ pub struct Run {
     /// When the run ended, where that was told.
     pub(super) closed_at: Option<Instant>,
     ends_at: Instant,
+    /// Requests that were left out, since they ended after it.
+    pub(super) after_end: u64,
 }
 
 /// What a run says of itself.
@@ -47,6 +49,8 @@ pub(super) struct Meta {
     pub(super) anchor: Anchor,
     /// Lines that the log's writer could not keep, as its `end` line says.
     pub(super) dropped_records: u64,
+    /// The line of its end; 0 where that is in no log.
+    pub(super) end_line: u64,
 }
 
 /// A run under way.
@@ -119,9 +123,13 @@ impl Gathering {
     /// The run as it stands. In whatever order it was told, it is the same.
     pub(super) fn finish(mut self) -> Run {
         self.rows.sort_by_key(|row| (row.ended_at(), row.attempt, row.timeline.queued_at, row.id));
-        logical::join(&mut self.rows);
         self.told.sort_by_key(Told::order);
         let closed_at = self.end.as_ref().map(|told| told.at);
+        // What ended after the run ended is none of its time: it cannot be.
+        let ended = self.rows.partition_point(|row| closed_at.is_none_or(|closed| row.ended_at() <= closed));
+        let after_end = (self.rows.len() - ended) as u64;
+        self.rows.truncate(ended);
+        logical::join(&mut self.rows);
         self.told.extend(self.end.take());
         let last = [
             self.rows.last().map(Row::ended_at),
@@ -131,7 +139,7 @@ impl Gathering {
         let last = last.into_iter().flatten().max().unwrap_or(self.meta.started_at);
         let ends_at = closed_at.unwrap_or(last).max(self.meta.started_at);
         let Self { meta, rows, names, changes, told, .. } = self;
-        Run { meta, rows, names, changes, told, closed_at, ends_at }
+        Run { meta, rows, names, changes, told, closed_at, ends_at, after_end }
     }
 }
 

@@ -50,8 +50,14 @@ impl Logs {
 
     /// The runs that were read, in the order of their logs, and what was not.
     #[must_use]
-    pub fn finish(self) -> (Vec<Run>, LeftOut) {
-        (self.runs.finish().collect(), self.left_out)
+    pub fn finish(mut self) -> (Vec<Run>, LeftOut) {
+        let runs: Vec<_> = self.runs.finish().collect();
+        for run in runs.iter().filter(|run| run.after_end > 0) {
+            let (file, line) = (run.meta.file.as_deref().unwrap_or(""), run.meta.end_line);
+            let reason = format!("{} requests end after this, the end of their run", run.after_end);
+            self.left_out.add_several(file, line, Kind::Absurd, run.after_end, || reason);
+        }
+        (runs, self.left_out)
     }
 
     fn lines(&mut self, input: impl BufRead) -> io::Result<()> {
@@ -175,10 +181,12 @@ impl Logs {
         let (run_id, pool) = (text("run_id"), text("pool"));
         let cap = cap.map(|cap| (at, cap));
         let of = Of { run_id: run_id.as_deref(), pool: pool.as_deref(), at, cap };
+        let number_of_line = self.runs.line;
         let run = self.runs.of(&of)?;
         let told = Told::read(at, number, time);
         if is_end {
             run.meta.dropped_records = number("dropped_records").unwrap_or(0);
+            run.meta.end_line = number_of_line;
             run.end(told);
         } else {
             run.sample(told);

@@ -100,10 +100,23 @@ impl LeftOut {
     const MOST_TYPES: usize = 16;
 
     pub(super) fn add(&mut self, file: &str, line: u64, kind: Kind, reason: impl FnOnce() -> String) {
-        self.skipped += u64::from(kind.skips());
+        self.add_several(file, line, kind, 1, reason);
+    }
+
+    /// So many lines that have the same trouble, told as one.
+    pub(super) fn add_several(
+        &mut self,
+        file: &str,
+        line: u64,
+        kind: Kind,
+        lines: u64,
+        reason: impl FnOnce() -> String,
+    ) {
+        self.skipped += if kind.skips() { lines } else { 0 };
         let count = self.kinds.entry(kind.as_str()).or_default();
-        *count += 1;
-        if *count <= Self::MOST_TOLD {
+        let is_told = *count < Self::MOST_TOLD;
+        *count += lines;
+        if is_told {
             let reason = shortened(reason());
             self.problems.push(Problem { file: file.to_owned(), line, kind, reason });
         }

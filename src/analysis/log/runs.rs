@@ -106,8 +106,10 @@ impl Runs {
                 let reading = &mut self.all[index];
                 if reading.implied.is_some() && at <= reading.gathering.meta.started_at {
                     reading.implied = None;
-                    reading.gathering.meta =
-                        Meta { dropped_records: reading.gathering.meta.dropped_records, ..meta };
+                    reading.gathering.meta = {
+                        let Meta { dropped_records, end_line, .. } = reading.gathering.meta;
+                        Meta { dropped_records, end_line, ..meta }
+                    };
                     self.open.began(name, index, at);
                     return Ok(());
                 }
@@ -195,6 +197,7 @@ impl Runs {
             labels: BTreeMap::new(),
             anchor: Anchor::unix(),
             dropped_records: 0,
+            end_line: 0,
         }
     }
 }

@@ -12,8 +12,8 @@ pub(super) fn write(out: &mut impl Write, agreement: &Agreement) -> io::Result<(
     title(out, "Recomputed from the requests, against what the pool told")?;
     let samples = count(agreement.samples);
     let end = if agreement.has_end { "the end included" } else { "without an end" };
-    if agreement.samples == 0 {
-        return row(out, "", "the pool told nothing: there is no sample and no end");
+    if agreement.samples == 0 && agreement.holds() {
+        return row(out, "", "the pool told no totals to hold it against");
     }
     if agreement.holds() {
         return row(out, "", &format!("the same to the nanosecond, {samples} times, {end}"));
@@ -27,7 +27,7 @@ pub(super) fn write(out: &mut impl Write, agreement: &Agreement) -> io::Result<(
     }
     for one in &agreement.disagreements {
         let differs = format!(
-            "told {}, recomputed {}; differs at {} of {samples} samples, first at {}",
+            "told {}, recomputed {}; {} times, first at {}",
             one.told,
             one.recomputed,
             count(one.samples),
