@@ -153,6 +153,13 @@ fn what_is_no_run_log() {
         (&["compare", &empty, &empty, "--confidence", "1"], "give 95% or 0.99"),
         (&["compare", &empty, &empty, "--min-effect", "-1%"], "give 1% or 0.01"),
         (&["compare", &empty, &empty, "--min-effect", "much"], "it is no share"),
+        (&["compare", &empty, &empty, "--min-effect", "5"], "give 5% or 0.05"),
+        (&["compare", &empty, &empty, "--confidence", "99.99%"], "from 50% to 99.8%"),
+        (&["report", "--window=-5s", &empty], "give a time such as 30s"),
+        (&["report", "-", "-"], "stdin can be read once"),
+        (&["compare", "-", "-"], "stdin can be read once"),
+        (&["report", ""], "\"\": No such file"),
+        (&["report", env!("CARGO_TARGET_TMPDIR")], "give the files in it"),
     ] {
         let output = tps(args);
         assert_eq!(output.status.code(), Some(2), "{args:?}: {}", err(&output));
@@ -192,6 +199,51 @@ fn a_verdict_in_the_exit_code() {
     assert!(out(&unjudged).contains("cannot be judged: the candidate has 3 requests, and 30 are needed"));
 }
 
+/// What a log says of itself does nothing to a terminal, nor to a table in Markdown.
+#[test]
+fn hostile_names() {
+    let name = "m\\u001b[2J|\\n<b>";
+    let hostile =
+        WORKED.replace("\"output_tokens\":40", &format!("\"model\":\"{name}\",\"output_tokens\":40"));
+    let hostile = hostile.replace("\"events\"}", &format!("\"{name}\"}}"));
+    let log = file("hostile.jsonl", hostile);
+    let text = tps(&["report", "--by", "model", &log]);
+    assert!(!out(&text).contains('\u{1b}') && out(&text).contains("m\\u{1b}[2J|\\n<b>"), "{}", out(&text));
+    let (before, _) = pair("hostile");
+    let markdown = tps(&["compare", "--markdown", &before, &log]);
+    assert!(out(&markdown).contains("the tokenizers differ: usage and m"), "{}", out(&markdown));
+    assert!(!out(&markdown).contains("<b>") && !out(&markdown).contains('\u{1b}'), "{}", out(&markdown));
+}
+
+/// A compressed log that was cut off is reported as far as it goes, and not judged.
+#[test]
+fn a_log_cut_off() {
+    let (before, after) = (log("before", 100, 2, 0), log("after", 100, 1, 0));
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    gzip.write_all(after.as_bytes()).unwrap();
+    let whole = gzip.finish().unwrap();
+    let cut = file("cut.jsonl.gz", &whole[..whole.len() / 2]);
+    let report = tps(&["report", &cut]);
+    assert_eq!(report.status.code(), Some(0));
+    assert!(err(&report).contains("what was read until then is all there is of it"), "{}", err(&report));
+    let compare = tps(&["compare", &file("whole.jsonl", before), &cut]);
+    assert_eq!((compare.status.code(), out(&compare)), (Some(2), ""), "{}", err(&compare));
+    assert!(err(&compare).contains("compress it again"), "{}", err(&compare));
+}
+
+/// What cannot be written is no verdict.
+#[test]
+fn a_full_disk_is_no_verdict() {
+    let (before, after) = pair("full");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    let status = Command::new(env!("CARGO_BIN_EXE_tps"))
+        .args(["compare", &before, &after])
+        .stdout(full)
+        .stderr(Stdio::null())
+        .status();
+    assert_eq!(status.unwrap().code(), Some(2));
+}
+
 /// One of several runs in a log goes by its name.
 #[test]
 fn one_of_several_runs() {
@@ -199,7 +251,14 @@ fn one_of_several_runs() {
     let of = |run: &str| format!("{both}#{run}");
     assert_eq!(tps(&["compare", &of("monday"), &of("tuesday")]).status.code(), Some(0));
     assert_eq!(tps(&["compare", &of("tuesday"), &of("monday")]).status.code(), Some(1));
-    for (given, said) in [(both.clone(), "several runs (monday, tuesday)"), (of("sunday"), "no such run")] {
+    let pools = log("r", 100, 1, 0).replace("\"pool\":\"p\"", "\"pool\":\"q\"") + &log("r", 100, 2, 0);
+    let pools = file("pools.jsonl", pools);
+    let of_pool = |pool: &str| format!("{pools}#r/{pool}");
+    assert_eq!(tps(&["compare", &of_pool("p"), &of_pool("q")]).status.code(), Some(0));
+    let several = tps(&["compare", &pools, &of_pool("q")]);
+    assert!(err(&several).contains("it has several runs (r/p, r/q)") && err(&several).contains("#r/p"));
+    for (given, said) in [(both.clone(), "several runs (monday/p, tuesday/p)"), (of("sunday"), "no such run")]
+    {
         let output = tps(&["compare", &given, &of("monday")]);
         assert_eq!(output.status.code(), Some(2));
         assert!(err(&output).contains(said), "{}", err(&output));

@@ -118,7 +118,7 @@ pub(crate) struct ReportArgs {
     #[arg(value_name = "RUN.jsonl", required = true)]
     pub(crate) logs: Vec<String>,
     /// Add the figures over time, in windows of this length
-    #[arg(long, value_name = "TIME", value_parser = time)]
+    #[arg(long, value_name = "TIME", value_parser = time, allow_hyphen_values = true)]
     pub(crate) window: Option<Duration>,
     /// Add the figures of the requests apart by this; may be given again
     #[arg(long, value_enum, value_delimiter = ',')]
@@ -236,6 +236,8 @@ fn share(text: &str) -> Result<f64, String> {
 
 fn effect(text: &str) -> Result<f64, String> {
     share(text).and_then(|share| match share {
+        // 5 is 5 % to one and fivefold to another.
+        _ if share > 1.0 && !text.ends_with('%') => Err(format!("it is more than all: give {text}% or 0.05")),
         0.0.. => Ok(share),
         _ => Err("it is below nothing: give 1% or 0.01".to_owned()),
     })
@@ -243,8 +245,8 @@ fn effect(text: &str) -> Result<f64, String> {
 
 fn confidence(text: &str) -> Result<f64, String> {
     share(text).and_then(|share| match share {
-        0.5..1.0 => Ok(share),
-        _ => Err("it must be at least 50% and below 100%: give 95% or 0.99".to_owned()),
+        0.5..=0.998 => Ok(share),
+        _ => Err("it must be from 50% to 99.8%, which 2,000 resamples can tell: give 95% or 0.99".to_owned()),
     })
 }
 

@@ -21,6 +21,16 @@ impl Failure {
         Self { message: format!("{thing}: {why}"), code: 1 }
     }
 
+    /// The same where 1 is a verdict: exit code 2.
+    pub(crate) fn without_a_verdict(self) -> Self {
+        Self { code: 2, ..self }
+    }
+
+    /// Says it on stderr, and how it goes on nevertheless.
+    pub(crate) fn warn(&self, and_yet: &str) {
+        eprintln!("tps: {}; {and_yet}", self.message);
+    }
+
     /// Says it on stderr, and gives the exit code.
     pub(crate) fn report(&self) -> ExitCode {
         eprintln!("tps: {}", self.message);

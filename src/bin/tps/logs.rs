@@ -1,7 +1,7 @@
 //! Run logs as they are given: files and stdin, compressed or not.
 
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read};
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 use indicatif::{ProgressBar, ProgressStyle};
@@ -14,42 +14,72 @@ const BUFFER: usize = 1 << 16;
 const GZIP: &[u8] = &[0x1f, 0x8b];
 const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
+/// What was read of logs.
+pub(crate) struct Read {
+    pub(crate) runs: Vec<Run>,
+    pub(crate) left_out: LeftOut,
+    /// Why a log could be read in part only, if one could.
+    pub(crate) broken: Option<Failure>,
+}
+
 /// Reads them all. Progress is shown on a terminal's stderr.
-pub(crate) fn read(files: &[&str]) -> Result<(Vec<Run>, LeftOut), Failure> {
-    let mut logs = Logs::default();
+pub(crate) fn read(files: &[&str]) -> Result<Read, Failure> {
+    if files.iter().filter(|file| **file == "-").count() > 1 {
+        return Err(Failure::usage("-", "stdin can be read once", "give a file for the others"));
+    }
+    let (mut logs, mut broken) = (Logs::default(), None);
     for file in files.iter().copied() {
-        let unreadable = |error: io::Error| {
-            Failure::usage(file, error, "give a run log, as tps proxy --log writes it, or - for stdin")
-        };
-        let (input, length): (Box<dyn Read>, _) = if file == "-" {
-            (Box::new(io::stdin().lock()), None)
-        } else {
-            let input = File::open(file).map_err(unreadable)?;
-            let length = input.metadata().map_err(unreadable)?.len();
-            (Box::new(input), Some(length).filter(|length| *length > 0))
-        };
+        let (input, length) = open(file).map_err(|error| unreadable(file, &error))?;
         let progress = progress(file, length);
-        let input =
-            decoded(BufReader::with_capacity(BUFFER, progress.wrap_read(input))).map_err(unreadable)?;
-        let read = logs.read(file, input);
+        let input = decoded(BufReader::with_capacity(BUFFER, progress.wrap_read(input)));
+        let read = input.and_then(|input| logs.read(file, input));
         progress.finish_and_clear();
         if let Err(error) = read {
-            // A compressed log that was cut off, most likely: what came of it is worth telling.
-            eprintln!("tps: {file}: {error}: what was read until then is all there is of it");
+            broken = Some(unreadable(file, &error));
         }
     }
     let (runs, left_out) = logs.finish();
-    if runs.is_empty() {
-        let why = if left_out.lines == 0 { "it is empty" } else { "no line of a run log is in it" };
-        let first = left_out.problems.first();
-        let first = first.map(|problem| format!(" (line {}: {})", problem.line, problem.reason));
-        return Err(Failure::usage(
-            files.join(", "),
-            format!("{why}{}", first.unwrap_or_default()),
-            "give a run log, as tps proxy --log writes it",
-        ));
+    match broken {
+        Some(broken) if runs.is_empty() => Err(broken),
+        None if runs.is_empty() => Err(nothing(files, &left_out)),
+        broken => Ok(Read { runs, left_out, broken }),
     }
-    Ok((runs, left_out))
+}
+
+type Input = (Box<dyn io::Read>, Option<u64>);
+
+/// A log and its length, where it has one.
+fn open(file: &str) -> io::Result<Input> {
+    if file == "-" {
+        return Ok((Box::new(io::stdin().lock()), None));
+    }
+    let input = File::open(file)?;
+    let meta = input.metadata()?;
+    if meta.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    Ok((Box::new(input), Some(meta.len()).filter(|length| *length > 0)))
+}
+
+fn unreadable(file: &str, error: &io::Error) -> Failure {
+    let mend = match error.kind() {
+        io::ErrorKind::PermissionDenied => "allow it to be read, or give it on stdin as -",
+        io::ErrorKind::IsADirectory => "give the files in it",
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => {
+            "it is cut off or corrupt: compress it again"
+        }
+        _ => "give a run log, as tps proxy --log writes it, or - for stdin",
+    };
+    Failure::usage(if file.is_empty() { "\"\"" } else { file }, error, mend)
+}
+
+/// There is no run in any of them.
+fn nothing(files: &[&str], left_out: &LeftOut) -> Failure {
+    let why = if left_out.lines == 0 { "it is empty" } else { "no line of a run log is in it" };
+    let first = left_out.problems.first();
+    let first = first.map(|problem| format!(" (line {}: {})", problem.line, problem.reason));
+    let why = format!("{why}{}", first.unwrap_or_default());
+    Failure::usage(files.join(", "), why, "give a run log, as tps proxy --log writes it")
 }
 
 /// The text of a log by its first bytes, whatever its name.

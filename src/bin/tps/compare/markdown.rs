@@ -6,22 +6,21 @@ use tower_tps::analysis::Comparison;
 
 use super::rows::ROWS;
 use crate::text::figures::percent;
-use crate::text::verdict::{figure, interval, word};
+use crate::text::plain::plain;
+use crate::text::verdict::{figure, interval, intervals};
 
 /// Writes the verdict, its checks, and the figures of both runs.
 pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result<()> {
     let Comparison { baseline, candidate, verdict, .. } = comparison;
-    writeln!(out, "**tps: {}**\n", word(verdict))?;
-    for reason in &verdict.not_judged {
-        writeln!(out, "- cannot be judged: {reason}")?;
-    }
-    if !verdict.not_judged.is_empty() {
-        writeln!(out)?;
+    writeln!(out, "**tps: {}**\n", verdict.decision().as_str())?;
+    for (what, words) in [("cannot be judged", &verdict.not_judged), ("beware", &verdict.warnings)] {
+        words.iter().try_for_each(|words| writeln!(out, "- {what}: {}", escaped(words)))?;
     }
     let confidence = percent(Some(verdict.demands.confidence));
-    writeln!(out, "| check | baseline | candidate | change | {confidence} interval | requests | |")?;
+    writeln!(out, "\n| check | baseline | candidate | change | {confidence} interval | requests | |")?;
     writeln!(out, "|---|--:|--:|--:|--:|--:|---|")?;
     for check in &verdict.checks {
+        let all: Vec<_> = intervals(check).map(|of| interval(check, of)).collect();
         writeln!(
             out,
             "| `{}` {} | {} | {} | {} | {} | {}, {} | {} |",
@@ -32,7 +31,7 @@ pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result
             check
                 .relative_change
                 .map_or_else(|| "–".to_owned(), |change| format!("{:+.1} %", change * 100.0)),
-            interval(check),
+            if all.is_empty() { "–".to_owned() } else { all.join("<br>") },
             check.requests.0,
             check.requests.1,
             if check.holds { "holds" } else { "**fails**" },
@@ -41,7 +40,31 @@ pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result
     writeln!(out, "\n<details><summary>All figures</summary>\n")?;
     writeln!(out, "| | baseline | candidate |\n|---|--:|--:|")?;
     for (name, of) in ROWS {
-        writeln!(out, "| {} | {} | {} |", name.trim(), of(baseline), of(candidate))?;
+        writeln!(out, "| {} | {} | {} |", name.trim(), escaped(&of(baseline)), escaped(&of(candidate)))?;
     }
     writeln!(out, "\n</details>")
+}
+
+/// Words that may come from a log, as nothing but words.
+fn escaped(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for character in plain(text).chars() {
+        match character {
+            '<' => escaped.push_str("&lt;"),
+            '|' | '`' | '*' | '_' | '[' | ']' | '\\' => escaped.extend(['\\', character]),
+            _ => escaped.push(character),
+        }
+    }
+    escaped
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What a name may do to a table, and what is left of it.
+    #[test]
+    fn nothing_but_words() {
+        assert_eq!(escaped("1,234 tokenizer a|b\n<img>`x`"), "1,234 tokenizer a\\|b\\\\n&lt;img>\\`x\\`");
+    }
 }

@@ -15,6 +15,13 @@ use crate::{logs, output};
 
 /// Reads both, judges, and says so in the exit code.
 pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
+    judge(args).map_err(Failure::without_a_verdict)
+}
+
+fn judge(args: &CompareArgs) -> Result<ExitCode, Failure> {
+    if args.baseline == "-" && args.candidate == "-" {
+        return Err(Failure::usage("-", "stdin can be read once", "give a file for one of them"));
+    }
     let (baseline, candidate) = (one(&args.baseline)?, one(&args.candidate)?);
     let mut demands = Demands::default();
     demands.min_effect = args.min_effect;
@@ -38,28 +45,45 @@ pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The one run that is named: a log's only one, or that of a log which goes by
-/// the name after `#`.
+/// the name after `#`, with its pool after `/` if it has several.
 fn one(given: &str) -> Result<Run, Failure> {
-    let (file, run_id) = match given.rsplit_once('#') {
-        Some((file, run_id)) if !Path::new(given).exists() => (file, Some(run_id)),
+    let (file, name) = match given.rsplit_once('#') {
+        Some((file, name)) if !Path::new(given).exists() => (file, Some(name)),
         _ => (given, None),
     };
-    let (runs, left_out) = logs::read(&[file])?;
-    if !left_out.is_empty() {
-        eprintln!("tps: {given}: {} lines were left out; tps report says which and why", left_out.skipped);
+    let read = logs::read(&[file])?;
+    if let Some(broken) = read.broken {
+        return Err(broken);
     }
-    let names = runs.iter().map(|run| run.run_id().to_owned()).collect::<Vec<_>>().join(", ");
-    let mut named = runs.into_iter().filter(|run| run_id.is_none_or(|run_id| run.run_id() == run_id));
-    match (named.next(), named.next(), run_id) {
-        (Some(run), None, _) => Ok(run),
-        (Some(_), Some(_), None) => Err(Failure::usage(
-            given,
-            format!("it has several runs ({names})"),
-            format!("name one, as {file}#RUN_ID"),
-        )),
-        (Some(_), Some(_), Some(_)) => {
-            Err(Failure::usage(given, "several runs go by this name", "give each run a log of its own"))
+    if !read.left_out.is_empty() {
+        eprintln!(
+            "tps: {file}: {} lines were left out; tps report says which and why",
+            read.left_out.skipped
+        );
+    }
+    let is_named = |run: &Run| {
+        name.is_none_or(|name| name == run.run_id() || name == format!("{}/{}", run.run_id(), run.pool()))
+    };
+    let names = read.runs.iter().filter(|run| is_named(run) || name.is_none());
+    let mut names: Vec<_> = names.map(|run| format!("{}/{}", run.run_id(), run.pool())).collect();
+    let all: Vec<_> = read.runs.iter().map(|run| run.run_id().to_owned()).collect();
+    let mut named = read.runs.into_iter().filter(is_named);
+    match (named.next(), named.next()) {
+        (Some(run), None) => Ok(run),
+        (Some(_), Some(_)) => {
+            let count = names.len();
+            names.sort();
+            names.dedup();
+            Err(if names.len() == count {
+                let why = format!("it has several runs ({})", names.join(", "));
+                Failure::usage(given, why, format!("name one, as {file}#{}", names[0]))
+            } else {
+                let why = format!("several runs go by one name ({})", names.join(", "));
+                Failure::usage(given, why, "give each run an id or a log of its own")
+            })
         }
-        (None, ..) => Err(Failure::usage(given, "there is no such run", format!("name one of {names}"))),
+        (None, _) => {
+            Err(Failure::usage(given, "there is no such run", format!("name one of {}", all.join(", "))))
+        }
     }
 }

@@ -13,7 +13,11 @@ const MOST_WINDOWS: u64 = 100_000;
 
 /// Reads the logs, and tells what came of them.
 pub(crate) fn run(args: &ReportArgs) -> Result<(), Failure> {
-    let (runs, left_out) = logs::read(&args.logs.iter().map(String::as_str).collect::<Vec<_>>())?;
+    let read = logs::read(&args.logs.iter().map(String::as_str).collect::<Vec<_>>())?;
+    if let Some(broken) = &read.broken {
+        broken.warn("what was read until then is all there is of it");
+    }
+    let (runs, left_out) = (read.runs, read.left_out);
     let mut details = Details::default();
     details.window = args.window;
     details.by = args.by.iter().copied().map(Into::into).collect();

@@ -24,10 +24,10 @@ pub(crate) fn write(
     }
     for finding in findings {
         let tokens =
-            finding.tokens.map_or_else(String::new, |tokens| format!("  {:>7} tokens", number(Some(tokens))));
+            finding.tokens.map_or_else(String::new, |tokens| format!("{} tokens", number(Some(tokens))));
         let (time, share, loss) =
             (seconds(Some(finding.slot_time.as_secs_f64())), percent(Some(finding.share)), finding.loss);
-        writeln!(out, "  {time:>10} {share:>7}{tokens:<16}  {}", style(loss.as_str()).bold())?;
+        writeln!(out, "  {time:>12}  {share:>7}  {tokens:>16}  {}", style(loss.as_str()).bold())?;
         writeln!(out, "      {}", loss.advice())?;
     }
     writeln!(out)

@@ -5,8 +5,8 @@ use std::io::{self, Write};
 use console::style;
 use tower_tps::analysis::Agreement;
 
-use super::lines::{row, title};
 use crate::text::figures::{count, seconds};
+use crate::text::lines::{row, title};
 
 pub(super) fn write(out: &mut impl Write, agreement: &Agreement) -> io::Result<()> {
     title(out, "Recomputed from the requests, against what the pool told")?;

@@ -4,13 +4,15 @@ use std::io::{self, Write};
 
 use tower_tps::analysis::{RunReport, Window};
 
-use super::lines::{cells, header, title};
 use crate::text::figures::{count, percent, rate, seconds, time};
+use crate::text::lines::title;
+use crate::text::table::Table;
 
 pub(super) fn groups(out: &mut impl Write, run: &RunReport) -> io::Result<()> {
     for (by, groups) in &run.by {
         title(out, &format!("By {by}"))?;
-        header(out, &["", "requests", "success", "system", "stream p50", "ttft p50", "ttft p99"])?;
+        let columns = ["requests", "success_rate", "system_tps", "stream_tps p50", "ttft p50", "ttft p99"];
+        let mut table = Table::with(&columns);
         for (name, group) in groups {
             let (traffic, all) = (&group.traffic, &group.traffic.distributions);
             let values = [
@@ -21,8 +23,9 @@ pub(super) fn groups(out: &mut impl Write, run: &RunReport) -> io::Result<()> {
                 time(all.ttft.as_ref().map(|all| all.p50)),
                 time(all.ttft.as_ref().map(|all| all.p99)),
             ];
-            cells(out, name, &values)?;
+            table.row(name, values);
         }
+        table.write(out)?;
     }
     Ok(())
 }
@@ -32,10 +35,17 @@ pub(super) fn windows(out: &mut impl Write, windows: &[Window]) -> io::Result<()
         return Ok(());
     }
     title(out, "Over time")?;
-    header(
-        out,
-        &["from", "requests", "system", "cap", "in flight", "queue", "gap", "lost", "ttft p50", "ttft p99"],
-    )?;
+    let mut table = Table::with(&[
+        "requests",
+        "system_tps",
+        "cap",
+        "in flight",
+        "queue",
+        "gap_fraction",
+        "lost",
+        "ttft p50",
+        "ttft p99",
+    ]);
     for window in windows {
         let ttft = window.ttft.as_ref();
         let values = [
@@ -49,7 +59,7 @@ pub(super) fn windows(out: &mut impl Write, windows: &[Window]) -> io::Result<()
             time(ttft.map(|ttft| ttft.p50)),
             time(ttft.map(|ttft| ttft.p99)),
         ];
-        cells(out, &seconds(Some(window.start)), &values)?;
+        table.row(&format!("from {}", seconds(Some(window.start))), values);
     }
-    Ok(())
+    table.write(out)
 }

@@ -2,16 +2,15 @@
 
 use std::io::{self, Write};
 
-use console::style;
 use tower_tps::analysis::Fleet;
 
-use super::lines::row;
 use super::per_source;
 use crate::text::figures::{counts, percent, seconds, time};
+use crate::text::lines::{headline, row};
 
 pub(super) fn write(out: &mut impl Write, fleet: &Fleet) -> io::Result<()> {
     let of = fleet.pool.as_ref().map_or_else(|| "all pools".to_owned(), |pool| format!("pool {pool}"));
-    writeln!(out, "{}", style(format!("All {} runs of {of} together", fleet.runs)).bold().underlined())?;
+    headline(out, &format!("All {} runs of {of} together", fleet.runs))?;
     row(
         out,
         "time",

@@ -6,10 +6,12 @@ use console::style;
 use tower_tps::analysis::LeftOut;
 
 use crate::text::figures::{count, counts};
+use crate::text::plain::plain;
 
 pub(super) fn write(out: &mut impl Write, left_out: &LeftOut) -> io::Result<()> {
     if let Some(types) = counts(&left_out.unknown_types) {
-        writeln!(out, "Lines of types that are not known here, and were passed over: {types}")?;
+        let told = format!("Lines of types that are not known here, and were passed over: {types}");
+        writeln!(out, "{}", plain(&told))?;
     }
     if left_out.is_empty() {
         return Ok(());
@@ -22,7 +24,8 @@ pub(super) fn write(out: &mut impl Write, left_out: &LeftOut) -> io::Result<()> 
         style(format!("{skipped} of {lines} lines were left out; troubles: {kinds}")).yellow()
     )?;
     for problem in &left_out.problems {
-        writeln!(out, "  {}:{}: {}: {}", problem.file, problem.line, problem.kind, problem.reason)?;
+        let told = format!("  {}:{}: {}: {}", problem.file, problem.line, problem.kind, problem.reason);
+        writeln!(out, "{}", plain(&told))?;
     }
     Ok(())
 }

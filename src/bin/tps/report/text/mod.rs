@@ -5,7 +5,6 @@ mod apart;
 mod fleet;
 mod head;
 mod left_out;
-mod lines;
 mod rates;
 mod requests;
 mod slots;
@@ -15,8 +14,8 @@ use std::io::{self, Write};
 
 use tower_tps::analysis::{Report, RunReport};
 
-use self::lines::{row, title};
 use crate::text::figures::rate;
+use crate::text::lines::{row, title};
 use crate::text::losses;
 
 /// Writes it all.

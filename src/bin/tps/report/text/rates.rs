@@ -4,15 +4,15 @@ use std::io::{self, Write};
 
 use tower_tps::analysis::{Distribution, Distributions, Traffic};
 
-use super::lines::{cells, header, row, title};
 use crate::text::figures::{count, rate, time};
+use crate::text::lines::{title, warning};
+use crate::text::table::Table;
 
 pub(super) fn write(out: &mut impl Write, traffic: &Traffic) -> io::Result<()> {
     if traffic.buffered_streams > 0 {
         let streams = count(traffic.buffered_streams);
-        row(
+        warning(
             out,
-            "",
             &format!(
                 "{streams} streams were buffered on their way: their stream and decode rates are left out"
             ),
@@ -36,21 +36,22 @@ pub(super) fn write(out: &mut impl Write, traffic: &Traffic) -> io::Result<()> {
         if kind == "times" {
             title(out, "Times")?;
         }
-        header(out, &["", "count", "mean", "p50", "p90", "p99", "max"])?;
+        let mut table = Table::with(&["count", "mean", "p50", "p90", "p99", "max"]);
         for (name, of) in all {
             let mut line = |name: &str, all: &Distributions| match of(all) {
-                None => row(out, name, "-"),
+                None => table.row(name, ["0".to_owned()]),
                 Some(all) => {
-                    let values =
-                        [all.mean, all.p50, all.p90, all.p99, all.max].map(|value| figure(Some(value)));
-                    cells(out, name, &[[count(all.count as u64)].as_slice(), values.as_slice()].concat())
+                    let values = [all.mean, all.p50, all.p90, all.p99, all.max];
+                    let values = values.into_iter().map(|value| figure(Some(value)));
+                    table.row(name, [count(all.count as u64)].into_iter().chain(values));
                 }
             };
-            line(name, &traffic.distributions)?;
+            line(name, &traffic.distributions);
             for length in traffic.by_length.iter().filter(|_| traffic.by_length.len() > 1) {
-                line(&format!("  {} tokens", length.output_tokens), &length.distributions)?;
+                line(&format!("  {} tokens", length.output_tokens), &length.distributions);
             }
         }
+        table.write(out)?;
     }
     Ok(())
 }

@@ -4,8 +4,8 @@ use std::io::{self, Write};
 
 use tower_tps::analysis::Traffic;
 
-use super::lines::{row, title};
 use crate::text::figures::{count, counts, percent};
+use crate::text::lines::{row, title};
 
 pub(super) fn write(out: &mut impl Write, traffic: &Traffic) -> io::Result<()> {
     title(out, "Requests")?;

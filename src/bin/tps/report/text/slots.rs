@@ -5,8 +5,9 @@ use std::io::{self, Write};
 use console::style;
 use tower_tps::analysis::Slots;
 
-use super::lines::{row, title};
 use crate::text::figures::{count, number, percent, rate, seconds, time};
+use crate::text::lines::{row, title};
+use crate::text::table::Table;
 
 pub(super) fn write(out: &mut impl Write, slots: &Slots) -> io::Result<()> {
     title(out, "Slots")?;
@@ -55,6 +56,7 @@ pub(super) fn write(out: &mut impl Write, slots: &Slots) -> io::Result<()> {
 pub(super) fn ledger(out: &mut impl Write, slots: &Slots) -> io::Result<()> {
     title(out, "Where every slot-second went")?;
     let there_was = slots.cap_slot_time;
+    let mut table = Table::new();
     for (name, time) in [
         ("dispatch", slots.busy_slot_time_dispatch),
         ("backoff", slots.busy_slot_time_backoff),
@@ -69,9 +71,10 @@ pub(super) fn ledger(out: &mut impl Write, slots: &Slots) -> io::Result<()> {
     ] {
         if time != 0.0 {
             let share = (there_was > 0.0).then(|| time / there_was);
-            writeln!(out, "  {name:<18}{:>14} {:>8}", seconds(Some(time)), percent(share))?;
+            table.row(name, [seconds(Some(time)), percent(share)]);
         }
     }
-    writeln!(out, "  {:<18}{:>14}", "all", seconds(Some(there_was)))?;
+    table.row("all", [seconds(Some(there_was))]);
+    table.write(out)?;
     writeln!(out)
 }
