@@ -268,7 +268,7 @@ fn a_full_disk_is_said() {
 /// A reader of the demonstration's result may go away.
 #[test]
 fn a_closed_output_is_no_error() {
-    let mut child = tps("demo --seconds 5").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let mut child = tps("demo --seconds 8").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }

@@ -119,7 +119,7 @@ fn an_outage_is_a_fall() {
         (Decision::Rejected, vec!["success_rate"])
     );
     let check = &comparison.verdict.checks[1];
-    assert_eq!(check.interval.unwrap().1, 0.0, "by moments alone it could be chance");
+    assert!(check.interval.unwrap().1 >= 0.0, "by moments alone it could be chance");
     assert!(check.interval_by_request.unwrap().1 < 0.0);
     let some = |request| if request % 20 == 0 { "failed" } else { "completed" };
     let verdict = judged(Log { outcome: some, ..BEFORE }, Log { outcome: some, ..AFTER }).verdict;

@@ -5,7 +5,7 @@ use std::io::BufReader;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
-use tower_tps::analysis::{By, Details, LeftOut, Logs, Report, Run};
+use tower_tps::analysis::{By, Comparison, Demands, Details, LeftOut, Logs, Report, Run, html};
 
 /// No run is cut into more windows.
 const MOST_WINDOWS: u32 = 40;
@@ -22,6 +22,20 @@ pub fn report(data: &[u8]) {
     let whole = json(&runs, left_out, &details);
     let (runs, left_out) = read(data, 7);
     assert_eq!(json(&runs, left_out, &details), whole, "read in pieces");
+}
+
+/// The pages of these bytes: of all their runs, and of the first and the last compared.
+pub fn pages(data: &[u8]) {
+    let (runs, left_out) = read(data, 1 << 16);
+    let report = Report::of(&runs, left_out, &Details::default());
+    let mut pages = vec![html::report(&report, &runs)];
+    if let [first, .., last] = runs.as_slice() {
+        let comparison = Comparison::of(first, last, Demands::default());
+        pages.push(html::comparison(&comparison, first, last));
+    }
+    for page in pages {
+        assert!(!page.contains("NaN"), "a figure that is none");
+    }
 }
 
 fn read(data: &[u8], at_once: usize) -> (Vec<Run>, LeftOut) {

@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use statrs::distribution::{ContinuousCDF, Normal, StudentsT};
+
 use super::Run;
 use super::row::Row;
 use super::sweep::Sweep;
@@ -43,9 +45,17 @@ pub(super) struct Bins {
     block: usize,
 }
 
+/// The sums of a run's bins, drawn anew many times; none where it has no bins.
+#[derive(Debug)]
+pub(super) struct Drawn {
+    resamples: Vec<Bin>,
+    /// So many blocks there were to draw from.
+    blocks: usize,
+}
+
 impl Bins {
     /// Blocks that a run must have at least: of fewer there is too little to draw from.
-    pub(super) const FEWEST_BLOCKS: usize = 8;
+    pub(super) const FEWEST_BLOCKS: usize = 5;
 
     /// Those of a run of which most requests took no longer than this.
     pub(super) fn of(run: &Run, most_took: Option<f64>) -> Self {
@@ -63,11 +73,11 @@ impl Bins {
         self.block.saturating_mul(Self::FEWEST_BLOCKS) > self.bins.len()
     }
 
-    /// What the run might as well have been: its bins' sum, drawn anew so many times.
-    /// Empty where it has no bins.
-    pub(super) fn resamples(&self, random: &mut fastrand::Rng) -> Vec<Bin> {
+    /// What the run might as well have been.
+    pub(super) fn draw(&self, random: &mut fastrand::Rng) -> Drawn {
         let resamples = if self.bins.is_empty() { 0 } else { RESAMPLES };
-        (0..resamples).map(|_| self.resampled(random)).collect()
+        let resamples = (0..resamples).map(|_| self.resampled(random)).collect();
+        Drawn { resamples, blocks: self.bins.len() / self.block }
     }
 
     fn resampled(&self, random: &mut fastrand::Rng) -> Bin {
@@ -139,24 +149,41 @@ fn spread(bins: &mut [Bin], width: f64, [from, until]: [f64; 2], tokens: f64) {
 }
 
 /// The interval that holds `confidence` of the resampled differences
-/// `candidate - baseline` of a figure; absent where a run has no bins, or the
-/// figure does not exist.
+/// `candidate - baseline` of a figure, which came out as `change`; absent where a
+/// run has no bins.
+///
+/// Of few blocks the resamples differ less than the runs do: the interval is
+/// widened about the change as that of Student's t is against the normal one's,
+/// by the run that has fewer.
 pub(super) fn interval(
-    baseline: &[Bin],
-    candidate: &[Bin],
+    [baseline, candidate]: [&Drawn; 2],
     figure: Figure,
+    change: f64,
     confidence: f64,
 ) -> Option<(f64, f64)> {
-    let both = baseline.iter().zip(candidate);
+    let both = baseline.resamples.iter().zip(&candidate.resamples);
     let mut differences: Vec<f64> = both
         .map(|(baseline, candidate)| figure(candidate) - figure(baseline))
         .filter(|difference| difference.is_finite())
         .collect();
     differences.sort_by(f64::total_cmp);
     let last = differences.len().checked_sub(1)?;
-    let at = |share: f64| differences[((share * last as f64).round() as usize).min(last)];
     let tail = (1.0 - confidence) / 2.0;
+    let wider = widening(baseline.blocks.min(candidate.blocks), tail)?;
+    let at = |share: f64| {
+        let difference = differences[((share * last as f64).round() as usize).min(last)];
+        change + (difference - change) * wider
+    };
     Some((at(tail), at(1.0 - tail)))
+}
+
+/// By how much an interval with this in each tail is too narrow where it comes
+/// from so many blocks.
+fn widening(blocks: usize, tail: f64) -> Option<f64> {
+    let freedom = blocks.checked_sub(1).filter(|freedom| *freedom > 0)? as f64;
+    let student = StudentsT::new(0.0, 1.0, freedom).ok()?.inverse_cdf(1.0 - tail);
+    let normal = Normal::standard().inverse_cdf(1.0 - tail);
+    Some(student / normal * ((freedom + 1.0) / freedom).sqrt())
 }
 
 impl Bin {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::bootstrap::{self, Bin, Bins, Figure};
+use super::bootstrap::{self, Bins, Drawn, Figure};
 use super::proportion::{self, Share};
 use super::verdict::{Check, Demands, Rule, Verdict};
 use super::{Run, Summary};
@@ -32,7 +32,7 @@ struct Side<'a> {
     name: &'static str,
     summary: &'a Summary,
     bins: Bins,
-    resamples: Vec<Bin>,
+    drawn: Drawn,
 }
 
 /// One figure, as it is checked.
@@ -89,8 +89,8 @@ impl Comparison {
         let mut random = bootstrap::random();
         let mut side = |name, run: &Run, summary| {
             let bins = Bins::of(run, run.most_took());
-            let resamples = bins.resamples(&mut random);
-            Side { name, summary, bins, resamples }
+            let drawn = bins.draw(&mut random);
+            Side { name, summary, bins, drawn }
         };
         let sides = [side("baseline", baseline, &old), side("candidate", candidate, &new)];
         let verdict = judge(&sides, demands);
@@ -118,15 +118,15 @@ fn judge(sides: &[Side<'_>; 2], demands: Demands) -> Verdict {
 fn check(sides: &[Side<'_>; 2], asked: &Asked, demands: Demands) -> Check {
     let [old, new] = sides.each_ref().map(|side| side.summary);
     let (before, after) = ((asked.of)(old), (asked.of)(new));
-    let interval = before.zip(after).and_then(|_| {
-        bootstrap::interval(&sides[0].resamples, &sides[1].resamples, asked.of_bins, demands.confidence)
-    });
+    let change = before.zip(after).map(|(before, after)| after - before);
+    let drawn = sides.each_ref().map(|side| &side.drawn);
+    let interval =
+        change.and_then(|change| bootstrap::interval(drawn, asked.of_bins, change, demands.confidence));
     let interval_by_request = asked.part.and_then(|part| {
         let share = |run: &Summary| Share { part: part(run), whole: (asked.requests)(run) };
         proportion::interval(share(old), share(new), demands.confidence)
     });
     let effect = before.map_or(0.0, |before| before.abs() * demands.min_effect);
-    let change = before.zip(after).map(|(before, after)| after - before);
     Check {
         name: asked.name,
         rule: asked.rule,

@@ -44,7 +44,7 @@ Examples:
   tps demo --seconds 8 --json | jq .verdict")]
 pub(crate) struct DemoArgs {
     /// About how long both runs take together
-    #[arg(long, value_name = "N", default_value_t = 20, value_parser = value_parser!(u32).range(5..=3600))]
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = value_parser!(u32).range(8..=3600))]
     pub(crate) seconds: u32,
     /// Print the result as one JSON object
     #[arg(long)]
