@@ -15,7 +15,8 @@ use crate::gate::Totals;
 #[non_exhaustive]
 pub struct Agreement {
     /// The samples whose totals were held against what was recomputed, the end
-    /// included. One that tells no totals is none of them.
+    /// included. One that tells no totals is none of them; of more than some
+    /// 16,000 not all are kept.
     pub samples: u64,
     /// Whether the end was told, so that the counters could be held against it too.
     pub has_end: bool,

@@ -3,8 +3,10 @@
 `python test_real_engine.py DIRECTORY`: files go to DIRECTORY, TPS_BIN names the program.
 """
 
+import json
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -95,6 +97,18 @@ def load(checks, engine, directory):
     tokens = sum(request["output_tokens"] or 0 for request in log.requests)
     checks.equal(f"output_tokens add up to what the engine predicted, {predicted}", tokens, predicted)
     end(checks, log, answers, tokens)
+    report(checks, path, len(answers), tokens)
+
+
+def report(checks, path, requests, tokens):
+    """`tps report` on the same log: its own recomputation, and its figures."""
+    answer = subprocess.run([os.environ["TPS_BIN"], "report", "--json", path], stdout=subprocess.PIPE, check=True)
+    run = json.loads(answer.stdout)["runs"][0]
+    agreement = run["agreement"]
+    checks.that("tps report: samples and end were held against the requests", agreement["samples"] > 1, str(agreement))
+    checks.equal("tps report: and what the pool told is what follows", agreement["disagreements"], [])
+    checks.equal("tps report: the requests", run["requests"], requests)
+    checks.equal("tps report: their tokens, all of one source", run["output_tokens"], {"usage": tokens})
 
 
 def admin(checks, proxy, answers):

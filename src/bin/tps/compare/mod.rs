@@ -64,7 +64,7 @@ fn one(given: &str) -> Result<Run, Failure> {
     let is_named = |run: &Run| {
         name.is_none_or(|name| name == run.run_id() || name == format!("{}/{}", run.run_id(), run.pool()))
     };
-    let names = read.runs.iter().filter(|run| is_named(run) || name.is_none());
+    let names = read.runs.iter().filter(|run| is_named(run));
     let mut names: Vec<_> = names.map(|run| format!("{}/{}", run.run_id(), run.pool())).collect();
     let all: Vec<_> = read.runs.iter().map(|run| run.run_id().to_owned()).collect();
     let mut named = read.runs.into_iter().filter(is_named);
