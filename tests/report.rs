@@ -35,9 +35,9 @@ fn over_time_by_hand() {
     assert_eq!(of(|window| window.window_time), [5.0, 5.0, 2.0]);
     assert_eq!(of(|window| window.gap_time_orchestration), [4.0, 0.0, 0.0]);
     assert_eq!(of(|window| window.backlog_time), [5.0, 1.0, 0.0]);
-    assert_eq!(of(|window| window.queue_depth), [9.0 / 5.0, 1.0 / 5.0, 0.0]);
-    assert_eq!(of(|window| window.in_flight), [6.0 / 5.0, 7.0 / 5.0, 0.0]);
-    assert_eq!(of(|window| window.cap), [2.0, 2.0, 2.0]);
+    assert_eq!(of(|window| window.mean_queue_depth), [9.0 / 5.0, 1.0 / 5.0, 0.0]);
+    assert_eq!(of(|window| window.mean_in_flight), [6.0 / 5.0, 7.0 / 5.0, 0.0]);
+    assert_eq!(of(|window| window.mean_cap), [2.0, 2.0, 2.0]);
     assert_eq!(of(|window| window.idle_slot_time), [0.0, 3.0, 4.0]);
     // Requests count where they ended: at 6, at 7 and, just in the last window, at 10.
     assert_eq!(windows.iter().map(|window| window.requests).collect::<Vec<_>>(), [0, 2, 1]);

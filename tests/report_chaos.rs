@@ -67,7 +67,7 @@ type Ends = BTreeSet<String>;
 
 fn add_ends(ends: &mut Ends, summary: &Summary) {
     let traffic = &summary.traffic;
-    for (outcome, phases) in &traffic.phases {
+    for (outcome, phases) in &traffic.outcomes_by_phase {
         ends.extend(phases.keys().map(|phase| format!("{outcome} {phase}")));
     }
     ends.extend(traffic.error_types.keys().cloned());

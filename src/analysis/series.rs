@@ -34,11 +34,11 @@ pub struct Window {
     /// The streams' rate of what completed in it.
     pub stream_tps: Option<Distribution>,
     /// The mean cap.
-    pub cap: f64,
+    pub mean_cap: f64,
     /// The mean number in flight.
-    pub in_flight: f64,
+    pub mean_in_flight: f64,
     /// The mean of what has work and no slot.
-    pub queue_depth: f64,
+    pub mean_queue_depth: f64,
     /// The most of it.
     pub most_queue_depth: u64,
     /// Time with work waiting.
@@ -149,9 +149,9 @@ impl Run {
                 requests: ended.requests,
                 completed: ended.completed,
                 system_tps: has_one_source.then(|| per_time(ended.tokens as f64)),
-                cap: per_time(seconds(totals.cap_slot_time())),
-                in_flight: per_time(seconds(totals.busy_slot_time())),
-                queue_depth: per_time(queue_time),
+                mean_cap: per_time(seconds(totals.cap_slot_time())),
+                mean_in_flight: per_time(seconds(totals.busy_slot_time())),
+                mean_queue_depth: per_time(queue_time),
                 most_queue_depth: now.peaks.most_queued,
                 backlog_time: seconds(totals.backlog_time()),
                 gap_time: seconds(totals.gap_time()),

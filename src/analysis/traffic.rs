@@ -34,7 +34,7 @@ pub struct Traffic {
     /// By how they ended.
     pub outcomes: BTreeMap<&'static str, u64>,
     /// By how they ended, and in which phase.
-    pub phases: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
+    pub outcomes_by_phase: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
     /// Those that failed or were rejected, by what went wrong.
     pub error_types: BTreeMap<String, u64>,
     /// Those that completed, by why the model stopped, in the provider's words.
@@ -191,7 +191,12 @@ impl Traffic {
         }
         self.requests += 1;
         *self.outcomes.entry(row.outcome.as_str()).or_default() += 1;
-        *self.phases.entry(row.outcome.as_str()).or_default().entry(row.phase.as_str()).or_default() += 1;
+        *self
+            .outcomes_by_phase
+            .entry(row.outcome.as_str())
+            .or_default()
+            .entry(row.phase.as_str())
+            .or_default() += 1;
         if let Some(kind) = row.error_type {
             increment(&mut self.error_types, run.name(kind), 1);
         }

@@ -36,11 +36,13 @@ pub(super) fn outcomes(traffic: &Traffic) -> Markup {
 
 /// Outcomes down, phases across; a phase in which nothing ended is left out.
 fn by_phase(traffic: &Traffic) -> Markup {
-    let ended_in = |phase: &&str| traffic.phases.values().any(|phases| phases.contains_key(*phase));
+    let ended_in =
+        |phase: &&str| traffic.outcomes_by_phase.values().any(|phases| phases.contains_key(*phase));
     let phases: Vec<_> = PHASES.into_iter().filter(ended_in).collect();
     let heads: Vec<_> = ["outcome", "all"].into_iter().chain(phases.iter().copied()).collect();
     let row = |(outcome, count): (&&str, &u64)| {
-        let in_phase = |phase: &&str| traffic.phases.get(outcome).and_then(|phases| phases.get(*phase));
+        let in_phase =
+            |phase: &&str| traffic.outcomes_by_phase.get(outcome).and_then(|phases| phases.get(*phase));
         let cell = |phase: &&str| in_phase(phase).map_or_else(String::new, |count| figures::count(*count));
         let cells = [figures::count(*count)].into_iter().chain(phases.iter().map(cell));
         Row::new(*outcome, "", cells.collect())

@@ -33,9 +33,9 @@ impl Scale {
         Self {
             time: highest(&|window| window.start + window.window_time),
             slots: highest(&|window| {
-                slots(window).iter().map(|(slots, _)| slots).sum::<f64>().max(window.cap)
+                slots(window).iter().map(|(slots, _)| slots).sum::<f64>().max(window.mean_cap)
             }),
-            queue_depth: highest(&|window| window.queue_depth),
+            queue_depth: highest(&|window| window.mean_queue_depth),
             tps: rates(windows).iter().map(|(.., tps)| *tps).fold(0.0, f64::max),
         }
     }
@@ -92,7 +92,7 @@ pub(crate) fn draw_slots(frame: Frame, area: &Area<'_>, windows: &[Window], scal
             fill(&mut chart, &steps(windows, unit, &top), ink)?;
         }
     }
-    line(&mut chart, steps(windows, unit, &|window| window.cap), Ink::Line, 4)
+    line(&mut chart, steps(windows, unit, &|window| window.mean_cap), Ink::Line, 4)
 }
 
 /// The queue's depth above, the share of each window that was a gap below.
@@ -105,7 +105,7 @@ pub(crate) fn draw_queue(frame: Frame, area: &Area<'_>, windows: &[Window], scal
     axes.x_ticks.clear();
     let percent = |share: f64| format!("{:.0} %", share * 100.0);
     let mut upper = chart(frame, &above, &axes, |_| String::new(), plain)?;
-    fill(&mut upper, &steps(windows, unit, &|window| window.queue_depth), Ink::Queue)?;
+    fill(&mut upper, &steps(windows, unit, &|window| window.mean_queue_depth), Ink::Queue)?;
     let mut lower = chart(frame, &below, &share, |x| x_text(x, unit, &share), percent)?;
     for (index, cause) in GapCause::ALL.into_iter().enumerate().rev() {
         let top = |window: &Window| per_time(window, gaps(window)[..=index].iter().sum());

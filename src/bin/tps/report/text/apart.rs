@@ -51,9 +51,9 @@ pub(super) fn windows(out: &mut impl Write, windows: &[Window]) -> io::Result<()
         let values = [
             count(window.requests),
             rate(window.system_tps),
-            rate(Some(window.cap)),
-            rate(Some(window.in_flight)),
-            rate(Some(window.queue_depth)),
+            rate(Some(window.mean_cap)),
+            rate(Some(window.mean_in_flight)),
+            rate(Some(window.mean_queue_depth)),
             percent(window.gap_fraction),
             time(Some(window.lost_slot_time)),
             time(ttft.map(|ttft| ttft.p50)),

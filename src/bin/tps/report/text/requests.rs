@@ -10,7 +10,7 @@ use crate::text::lines::{row, title};
 pub(super) fn write(out: &mut impl Write, traffic: &Traffic) -> io::Result<()> {
     title(out, "Requests")?;
     row(out, "ended", &count(traffic.requests))?;
-    for (outcome, phases) in &traffic.phases {
+    for (outcome, phases) in &traffic.outcomes_by_phase {
         let all: u64 = phases.values().sum();
         let phases = match counts(phases) {
             Some(phases) if *outcome != "completed" => format!("{} ({phases})", count(all)),
