@@ -215,6 +215,22 @@ fn hostile_names() {
     assert!(!out(&markdown).contains("<b>") && !out(&markdown).contains('\u{1b}'), "{}", out(&markdown));
 }
 
+/// What could not be read of a log that is judged is said beside the verdict.
+#[test]
+fn left_out_of_a_verdict() {
+    let (before, _) = pair("left-out");
+    let torn = file("left-out-torn.jsonl", log("after", 100, 1, 0) + "{\"type\":\"requ");
+    for form in ["--markdown", "--json", "--confidence=95%"] {
+        let output = tps(&["compare", form, &before, &torn]);
+        assert_eq!(output.status.code(), Some(0));
+        assert!(
+            out(&output).contains("candidate's log that were left out, as tps report tells: 1"),
+            "{}",
+            out(&output)
+        );
+    }
+}
+
 /// A compressed log that was cut off is reported as far as it goes, and not judged.
 #[test]
 fn a_log_cut_off() {

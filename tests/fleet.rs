@@ -89,6 +89,31 @@ fn one_after_the_other() {
     assert_eq!((fleet.gap_time, fleet.cap_slot_time, fleet.busy_slot_time), (0.0, 20.0, 20.0));
 }
 
+/// A request that was tried again at another replica is one request of the fleet,
+/// and ended as its last attempt did.
+#[test]
+fn attempts_at_several_runs() {
+    let run = |run: &str, attempt: u32, outcome: &str, second: u32| {
+        let head = |kind: &str| format!("{{\"type\":\"{kind}\",\"run_id\":\"{run}\",\"pool\":\"p\"");
+        format!(
+            "{},\"started_at\":\"{}\",\"cap\":1}}\n{},\"request_id\":\"x\",\"attempt\":{attempt},\
+             \"outcome\":\"{outcome}\",\"queued_at\":\"{3}\",\"admitted_at\":\"{3}\",\"released_at\":\"{4}\"}}\n",
+            head("run"),
+            at(0),
+            head("request"),
+            at(second),
+            at(second + 1),
+        )
+    };
+    let mut logs = Logs::default();
+    logs.read("a", run("a", 1, "failed", 1).as_bytes()).unwrap();
+    logs.read("b", run("b", 2, "completed", 3).as_bytes()).unwrap();
+    let (runs, _) = logs.finish();
+    let [fleet]: [Fleet; 1] = Fleet::all(&runs).try_into().unwrap();
+    let traffic = &fleet.traffic;
+    assert_eq!((traffic.requests, traffic.retries, traffic.success_rate), (1, 1, Some(1.0)));
+}
+
 /// Each pool's runs are a fleet, and all together are one; a run alone is none.
 #[test]
 fn by_pool_and_together() {

@@ -5,9 +5,11 @@ use std::collections::{BTreeMap, BinaryHeap};
 
 use serde::Serialize;
 
+use super::logical;
+use super::row::Row;
 use super::run::Run;
 use super::sweep::Sweep;
-use super::traffic::Traffic;
+use super::traffic::{Request, Traffic};
 use crate::clock::Instant;
 use crate::gate::Counts;
 
@@ -59,8 +61,8 @@ pub struct Fleet {
     /// what it was, and 10 ms ahead: how far it depends on clocks that agree. Those
     /// of machines kept by NTP differ by less than that, as a rule.
     pub gap_time_of_clocks_apart: [f64; 2],
-    /// The requests of all runs. Attempts at several runs are not joined: each run's
-    /// last is a request.
+    /// The requests of all runs. The attempts at one are one, at whichever runs they
+    /// were made.
     #[serde(flatten)]
     pub traffic: Traffic,
 }
@@ -114,7 +116,7 @@ impl Fleet {
     }
 
     fn of(pool: Option<String>, runs: &[&Run]) -> Self {
-        let traffic = Traffic::of(runs.iter().flat_map(|run| run.attempts()));
+        let traffic = traffic(runs);
         let (sums, most_at_once) = integrate(runs, 0);
         let apart = [-CLOCKS_APART, CLOCKS_APART].map(|apart| integrate(runs, apart).0.gap);
         let own = runs.iter().map(|run| Sweep::new(run).read(run.ends_at()).reading.totals.gap_time());
@@ -142,6 +144,19 @@ impl Fleet {
             traffic,
         }
     }
+}
+
+/// The requests of all runs, joined anew where an attempt may have gone to another
+/// run than the one before.
+fn traffic(runs: &[&Run]) -> Traffic {
+    if !runs.iter().any(|run| run.rows.iter().any(|row| row.attempt > 1)) {
+        return Traffic::of(runs.iter().flat_map(|run| run.attempts()));
+    }
+    let mut attempts: Vec<(Row, &Run)> =
+        runs.iter().flat_map(|run| run.rows.iter().map(|row| (row.clone(), *run))).collect();
+    attempts.sort_by_key(|(row, _)| (row.ended_at(), row.attempt));
+    logical::join(&mut attempts.iter_mut().map(|(row, _)| row).collect::<Vec<_>>());
+    Traffic::of(attempts.iter().map(|(row, run)| Request { run, row }))
 }
 
 /// Sweeps over all runs at once, with every other one's clock set by so many

@@ -8,8 +8,8 @@ use super::row::{NO_ID, Retried, Row};
 /// Marks the rows that were given up for another attempt, and counts in the
 /// last of each request how often it was tried again.
 ///
-/// The rows are in the order of their ends.
-pub(super) fn join(rows: &mut [Row]) {
+/// The rows are in the order of their ends. They may be of one run or of several.
+pub(super) fn join(rows: &mut [&mut Row]) {
     for row in rows.iter_mut() {
         row.is_superseded = false;
         let times = row.retried.as_ref().map_or(0, |retried| retried.made().count() as u64);
@@ -35,7 +35,7 @@ pub(super) fn join(rows: &mut [Row]) {
                 let before = before.remove(at);
                 rows[before].is_superseded = true;
                 let times = rows[before].retries() + rows[index].retries();
-                tried_again(&mut rows[index], times);
+                tried_again(rows[index], times);
             }
         }
         seen.entry((id, attempt)).or_default().push(index);

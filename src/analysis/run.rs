@@ -129,7 +129,7 @@ impl Gathering {
         let ended = self.rows.partition_point(|row| closed_at.is_none_or(|closed| row.ended_at() <= closed));
         let after_end = (self.rows.len() - ended) as u64;
         self.rows.truncate(ended);
-        logical::join(&mut self.rows);
+        logical::join(&mut self.rows.iter_mut().collect::<Vec<_>>());
         self.told.extend(self.end.take());
         let last = [
             self.rows.last().map(Row::ended_at),

@@ -7,7 +7,7 @@ pub(crate) mod text;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tower_tps::analysis::{Comparison, Decision, Demands, Run, html};
+use tower_tps::analysis::{Comparison, Decision, Demands, LeftOut, Run, html};
 
 use crate::args::CompareArgs;
 use crate::failure::Failure;
@@ -22,11 +22,20 @@ fn judge(args: &CompareArgs) -> Result<ExitCode, Failure> {
     if args.baseline == "-" && args.candidate == "-" {
         return Err(Failure::usage("-", "stdin can be read once", "give a file for one of them"));
     }
-    let (baseline, candidate) = (one(&args.baseline)?, one(&args.candidate)?);
+    let [(baseline, old_left_out), (candidate, new_left_out)] = [one(&args.baseline)?, one(&args.candidate)?];
     let mut demands = Demands::default();
     demands.min_effect = args.min_effect;
     demands.confidence = args.confidence;
-    let comparison = Comparison::of(&baseline, &candidate, demands);
+    let mut comparison = Comparison::of(&baseline, &candidate, demands);
+    for (name, left_out) in [("baseline", old_left_out), ("candidate", new_left_out)] {
+        if !left_out.is_empty() {
+            let words = format!(
+                "lines of the {name}'s log that were left out, as tps report tells: {}",
+                left_out.skipped
+            );
+            comparison.verdict.warnings.push(words);
+        }
+    }
     if let Some(path) = &args.html {
         output::file("--html", path, &html::comparison(&comparison, &baseline, &candidate))?;
     }
@@ -45,8 +54,9 @@ fn judge(args: &CompareArgs) -> Result<ExitCode, Failure> {
 }
 
 /// The one run that is named: a log's only one, or that of a log which goes by
-/// the name after `#`, with its pool after `/` if it has several.
-fn one(given: &str) -> Result<Run, Failure> {
+/// the name after `#`, with its pool after `/` if it has several; and what of the
+/// log could not be read.
+fn one(given: &str) -> Result<(Run, LeftOut), Failure> {
     let (file, name) = match given.rsplit_once('#') {
         Some((file, name)) if !Path::new(given).exists() => (file, Some(name)),
         _ => (given, None),
@@ -54,12 +64,6 @@ fn one(given: &str) -> Result<Run, Failure> {
     let read = logs::read(&[file])?;
     if let Some(broken) = read.broken {
         return Err(broken);
-    }
-    if !read.left_out.is_empty() {
-        eprintln!(
-            "tps: {file}: {} lines were left out; tps report says which and why",
-            read.left_out.skipped
-        );
     }
     let is_named = |run: &Run| {
         name.is_none_or(|name| name == run.run_id() || name == format!("{}/{}", run.run_id(), run.pool()))
@@ -69,7 +73,7 @@ fn one(given: &str) -> Result<Run, Failure> {
     let all: Vec<_> = read.runs.iter().map(|run| run.run_id().to_owned()).collect();
     let mut named = read.runs.into_iter().filter(is_named);
     match (named.next(), named.next()) {
-        (Some(run), None) => Ok(run),
+        (Some(run), None) => Ok((run, read.left_out)),
         (Some(_), Some(_)) => {
             let count = names.len();
             names.sort();
