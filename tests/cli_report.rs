@@ -185,7 +185,11 @@ fn a_verdict_in_the_exit_code() {
     assert_eq!(comparison["verdict"]["checks"][0]["relative_change"], 1.0);
     let markdown = tps(&["compare", "--markdown", &before, &after]);
     assert!(out(&markdown).starts_with("**tps: accepted**\n"), "{}", out(&markdown));
-    assert!(out(&markdown).contains("| `system_tps` rises | 5.00 | 10.0 | +100.0 % |"), "{}", out(&markdown));
+    assert!(
+        out(&markdown).contains("| `system_tps` rises | 5.00 | 10.0 | +5.0 (+100.0 %) |"),
+        "{}",
+        out(&markdown)
+    );
 
     let rejected = tps(&["compare", &before, &before]);
     assert_eq!((rejected.status.code(), out(&rejected).ends_with("rejected\n")), (Some(1), true));

@@ -31,6 +31,10 @@ const AFTER: Log = Log { every: 1, ..BEFORE };
 
 impl Log {
     fn run(&self) -> Run {
+        read(&self.text())
+    }
+
+    fn text(&self) -> String {
         let at = |second: u64| {
             format!("2026-01-31T{:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
         };
@@ -66,12 +70,16 @@ impl Log {
             head("end"),
             at(self.requests * self.every)
         );
-        let mut logs = Logs::default();
-        logs.read("log", text.as_bytes()).unwrap();
-        let (mut runs, left_out) = logs.finish();
-        assert!(left_out.is_empty(), "{left_out:?}");
-        runs.remove(0)
+        text
     }
+}
+
+fn read(text: &str) -> Run {
+    let mut logs = Logs::default();
+    logs.read("log", text.as_bytes()).unwrap();
+    let (mut runs, left_out) = logs.finish();
+    assert!(left_out.is_empty(), "{left_out:?}");
+    runs.remove(0)
 }
 
 fn judged(before: Log, after: Log) -> Comparison {
@@ -224,4 +232,42 @@ fn warnings() {
         ]
     );
     assert_eq!(verdict.decision(), Decision::Rejected);
+}
+
+/// A log that lost its failures, and one whose lines were written twice, are not judged.
+#[test]
+fn lines_that_are_missing_or_there_twice() {
+    let told = |text: String| {
+        text.replace("\"dropped_records\"", "\"requests\":100,\"completed\":90,\"dropped_records\"")
+    };
+    let failing = Log { outcome: |request| if request % 10 == 0 { "failed" } else { "completed" }, ..AFTER };
+    let whole = told(failing.text());
+    assert_eq!(
+        Comparison::of(&BEFORE.run(), &read(&whole), Demands::default()).verdict.decision(),
+        Decision::Rejected
+    );
+    let lost: String =
+        whole.lines().filter(|line| !line.contains("failed")).map(|line| format!("{line}\n")).collect();
+    let verdict = Comparison::of(&BEFORE.run(), &read(&lost), Demands::default()).verdict;
+    let reason = "the candidate told requests of 100, and its log has 90";
+    assert!(verdict.not_judged.iter().any(|said| said == reason), "{:?}", verdict.not_judged);
+
+    let twice = |line: &str| format!("{line}\n").repeat(if line.contains("\"request\"") { 2 } else { 1 });
+    let twice: String = AFTER.text().lines().map(twice).collect();
+    let verdict = Comparison::of(&BEFORE.run(), &read(&twice), Demands::default()).verdict;
+    assert_eq!(verdict.decision(), Decision::NotJudged);
+    assert!(
+        verdict.not_judged[0].contains("more were in flight than its cap ever was"),
+        "{:?}",
+        verdict.not_judged
+    );
+}
+
+/// A fall that chance could have made is said, though the check holds.
+#[test]
+fn a_fall_by_chance_is_said() {
+    let fails = Log { outcome: |request| if request == 50 { "failed" } else { "completed" }, ..AFTER };
+    let verdict = judged(BEFORE, fails).verdict;
+    assert_eq!(verdict.decision(), Decision::Accepted);
+    assert_eq!(verdict.warnings, ["success_rate fell, by no more than chance could do"]);
 }

@@ -232,6 +232,7 @@ fn comparison() {
     let requests: Vec<_> = SMALL.lines().filter(|line| line.contains("\"request\"")).collect();
     let log = |tokens: u64| {
         let mut log = SMALL.replace(":10.000000000Z", ":59.000000000Z").replace("15:06.", "15:36.");
+        log = log.replace("\"cap\":2", "\"cap\":40");
         for index in 0..40 {
             let line = requests[0].replace("\"1\"", &format!("\"{index}-\""));
             let line = line.replace("09:15:0", &format!("09:15:{}", 1 + index % 4));

@@ -44,6 +44,8 @@ struct Asked {
     of: fn(&Summary) -> Option<f64>,
     /// The requests behind it.
     requests: fn(&Summary) -> u64,
+    /// Whether it is from 0 to 1.
+    is_share: bool,
     /// For a share of requests, those that have what it is the share of.
     part: Option<fn(&Summary) -> u64>,
 }
@@ -54,6 +56,7 @@ const SYSTEM_TPS: Asked = Asked {
     of_bins: |bin| bin.tokens / bin.seconds,
     of: |run| run.system_tps,
     requests: |run| run.traffic.outcome(Outcome::Completed),
+    is_share: false,
     part: None,
 };
 const SUCCESS_RATE: Asked = Asked {
@@ -62,6 +65,7 @@ const SUCCESS_RATE: Asked = Asked {
     of_bins: |bin| bin.completed / bin.judged,
     of: |run| run.traffic.success_rate,
     requests: |run| run.traffic.judged_requests(),
+    is_share: true,
     part: Some(|run| run.traffic.outcome(Outcome::Completed)),
 };
 const GAP_FRACTION: Asked = Asked {
@@ -70,6 +74,7 @@ const GAP_FRACTION: Asked = Asked {
     of_bins: |bin| bin.gap / bin.seconds,
     of: |run| run.slots.gap_fraction,
     requests: |run| run.traffic.requests,
+    is_share: true,
     part: None,
 };
 const RETRY_RATE: Asked = Asked {
@@ -78,6 +83,7 @@ const RETRY_RATE: Asked = Asked {
     of_bins: |bin| bin.retries / bin.requests,
     of: |run| run.traffic.retry_rate,
     requests: |run| run.traffic.requests,
+    is_share: false,
     part: Some(|run| run.traffic.retried_requests),
 };
 
@@ -112,7 +118,16 @@ fn judge(sides: &[Side<'_>; 2], demands: Demands) -> Verdict {
         }
     }
     let accepted = not_judged.is_empty() && checks.iter().all(|check| check.holds);
-    Verdict { accepted, not_judged, warnings: warnings(sides), demands, checks }
+    let mut warnings = warnings(sides);
+    for check in checks.iter().filter(|check| check.holds) {
+        let went = match (check.rule, check.change) {
+            (Rule::DoesNotFall, Some(change)) if change < 0.0 => "fell",
+            (Rule::DoesNotRise, Some(change)) if change > 0.0 => "rose",
+            _ => continue,
+        };
+        warnings.push(format!("{} {went}, by no more than chance could do", check.name));
+    }
+    Verdict { accepted, not_judged, warnings, demands, checks }
 }
 
 fn check(sides: &[Side<'_>; 2], asked: &Asked, demands: Demands) -> Check {
@@ -122,6 +137,11 @@ fn check(sides: &[Side<'_>; 2], asked: &Asked, demands: Demands) -> Check {
     let drawn = sides.each_ref().map(|side| &side.drawn);
     let interval =
         change.and_then(|change| bootstrap::interval(drawn, asked.of_bins, change, demands.confidence));
+    // Student's t may reach further than a share can change.
+    let interval = interval.map(|(low, high)| match asked.is_share {
+        true => (low.max(-1.0), high.min(1.0)),
+        false => (low, high),
+    });
     let interval_by_request = asked.part.and_then(|part| {
         let share = |run: &Summary| Share { part: part(run), whole: (asked.requests)(run) };
         proportion::interval(share(old), share(new), demands.confidence)
@@ -174,6 +194,16 @@ fn reasons(sides: &[Side<'_>; 2]) -> Vec<String> {
                 Bins::FEWEST_BLOCKS
             ));
         }
+        for one in &summary.agreement.disagreements {
+            let is_counter = ["requests", "completed", "output_tokens"].contains(&one.name);
+            if is_counter && (one.told - one.recomputed).abs() > one.told.max(one.recomputed) * MOST_MISSING {
+                let (told, recomputed) = (one.told, one.recomputed);
+                reasons.push(format!("the {name} told {} of {told}, and its log has {recomputed}", one.name));
+            }
+        }
+        if let Some(words) = summary.slots.impossible() {
+            reasons.push(format!("of the {name} {words}"));
+        }
         let dropped = summary.dropped_records;
         if dropped as f64 > traffic.requests as f64 * MOST_MISSING {
             reasons.push(format!("lines of the {name}'s log that could not be written: {dropped}"));
@@ -186,7 +216,9 @@ fn reasons(sides: &[Side<'_>; 2]) -> Vec<String> {
         }
     }
     if old.tokenizer != new.tokenizer {
-        reasons.push(format!("the tokenizers differ: {} and {}", old.tokenizer, new.tokenizer));
+        let [old, new] =
+            [old, new].map(|run| if run.tokenizer.is_empty() { "not told" } else { &run.tokenizer });
+        reasons.push(format!("the tokenizers differ: {old} and {new}"));
     }
     if new.slots.backlog_time == 0.0 {
         reasons.push("the candidate had no backlog at all, and so was never put to the test".to_owned());

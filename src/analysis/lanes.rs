@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::row::Row;
 use super::run::Run;
 use super::spread::{self, Stretch};
 use super::sweep::Sweep;
@@ -53,24 +54,24 @@ impl Lanes {
         let gaps = gaps(run);
         let worst = gaps.iter().max_by_key(|(_, lost)| *lost).map(|(gap, _)| *gap);
         let middle = match worst {
-            Some((from, until)) => from.after(until.since(from) / 2)?,
+            // Its beginning: a gap may be longer than can be shown.
+            Some((begins, _)) => begins,
             None => run.rows.get(run.rows.len() / 2)?.ended_at(),
         };
-        let span = span(run, worst, most);
+        let (from, until) = around(run, middle, span(run, worst, most), most)?;
         let start = run.meta.started_at;
-        let from =
-            Instant::from_bits(middle.to_bits().saturating_sub(span.as_nanos() as u64 / 2))?.max(start);
-        let from = from.min(run.ends_at());
-        let until = from.after(span)?.min(run.ends_at());
         let seconds = |at: Instant| at.clamp(from, until).since(start).as_secs_f64();
 
         let is_in = |begins: Instant, ends: Instant| begins < until && ends > from;
         let mut rows: Vec<_> =
             run.rows.iter().filter(|row| is_in(row.timeline.queued_at, row.ended_at())).collect();
-        rows.sort_by_key(|row| row.timeline.queued_at);
         let left_out = rows.len().saturating_sub(most);
-        // The earliest have waited longest before it: the last are nearer to it.
-        let lanes = rows.into_iter().take(most).map(|row| {
+        // Those that held a slot come before those that only waited.
+        let held = |row: &Row| row.timeline.admitted_at.is_some_and(|at| is_in(at, row.ended_at()));
+        rows.sort_by_key(|row| (!held(row), row.timeline.queued_at));
+        rows.truncate(most);
+        rows.sort_by_key(|row| row.timeline.queued_at);
+        let lanes = rows.into_iter().map(|row| {
             let (queued_at, waited_until) = (row.timeline.queued_at, row.waited_until());
             let doing = |stretch: Stretch| Doing {
                 from: seconds(stretch.from),
@@ -96,6 +97,24 @@ impl Lanes {
             .map(|((begins, ends), _)| (seconds(*begins), seconds(*ends)))
             .collect();
         Some(Self { from: seconds(from), until: seconds(until), gaps, lanes, left_out })
+    }
+}
+
+/// The time around this instant, at most so long, in which no more requests held a
+/// slot than have a lane.
+fn around(run: &Run, middle: Instant, mut span: Duration, most: usize) -> Option<(Instant, Instant)> {
+    loop {
+        let from = middle.to_bits().saturating_sub(span.as_nanos() as u64 / 2);
+        let from = Instant::from_bits(from)?.max(run.meta.started_at).min(run.ends_at());
+        let until = from.after(span)?.min(run.ends_at());
+        let held = run
+            .rows
+            .iter()
+            .filter(|row| row.timeline.admitted_at.is_some_and(|at| at < until && row.ended_at() > from));
+        if held.count() <= most || span < Duration::from_micros(1) {
+            return Some((from, until));
+        }
+        span = span * 2 / 3;
     }
 }
 

@@ -87,6 +87,14 @@ pub struct Slots {
 }
 
 impl Slots {
+    /// What cannot be, in words: no pool lets in more than its cap ever was. Absent
+    /// where all can be.
+    #[must_use]
+    pub fn impossible(&self) -> Option<&'static str> {
+        (self.most_in_flight > self.most_cap)
+            .then_some("more were in flight than its cap ever was: lines are missing, or there twice")
+    }
+
     pub(super) fn of(end: &Recomputed, tokens: Option<u64>) -> Self {
         let Recomputed { sample, moment, .. } = end;
         let Moment { reading, queue_time, peaks } = moment;

@@ -35,7 +35,8 @@ pub struct Traffic {
     pub outcomes: BTreeMap<&'static str, u64>,
     /// By how they ended, and in which phase.
     pub outcomes_by_phase: BTreeMap<&'static str, BTreeMap<&'static str, u64>>,
-    /// Those that failed or were rejected, by what went wrong.
+    /// By what went wrong, whatever they ended as; those with which nothing did are
+    /// in none.
     pub error_types: BTreeMap<String, u64>,
     /// Those that completed, by why the model stopped, in the provider's words.
     pub finish_reasons: BTreeMap<String, u64>,

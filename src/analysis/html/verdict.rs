@@ -40,7 +40,7 @@ pub(super) fn checks(verdict: &Verdict) -> Markup {
         section {
             h3 { "What is asked of the change" }
             p.caption {
-                "Each bar is the " (confidence) " bootstrap interval of the change, the dot is the change, the upright line is no change."
+                "Each bar is the " (confidence) " interval of the change, over time or, where it fails by that, by single requests: it must hold by both. The dot is the change, the upright line is no change."
                 @if verdict.demands.min_effect > 0.0 {
                     " What must rise or fall must do so by more than " (figures::percent(verdict.demands.min_effect)) "."
                 }
@@ -48,6 +48,15 @@ pub(super) fn checks(verdict: &Verdict) -> Markup {
             div.checks { @for check in &verdict.checks { (one(check, &confidence)) } }
         }
     }
+}
+
+/// The interval to draw: the one that the check fails by, where it fails by one.
+fn shown(check: &Check) -> Option<(f64, f64)> {
+    let fails = |(low, high): &(f64, f64)| !check.rule.holds((*low, *high), 0.0);
+    check
+        .interval_by_request
+        .filter(|interval| fails(interval) && check.interval.is_some())
+        .or(check.interval)
 }
 
 fn one(check: &Check, confidence: &str) -> Markup {
@@ -73,14 +82,17 @@ fn one(check: &Check, confidence: &str) -> Markup {
                 (change(check.change)) (unit)
                 @if let Some(relative) = check.relative_change { span.note { " (" (figures::change(relative, figures::percent)) ")" } }
             }
-            @if let Some((low, high)) = check.interval {
+            @if let Some((low, high)) = shown(check) {
                 @let words = format!("{} to {}{unit}", figures::change(low, in_change), figures::change(high, in_change));
                 @if let Some(picture) = check.change.and_then(|change| {
                     intervals::interval(&format!("Interval of the change: {words}"), change, (low, high), check.holds)
                 }) { (picture) }
-                p.note { (confidence) " interval " (words) }
+                p.note {
+                    (confidence) " interval " (words)
+                    @if shown(check) != check.interval { ", of single requests" }
+                }
             } @else { p.note { "There is no interval." } }
-            @if let Some((low, high)) = check.interval_by_request {
+            @if let Some((low, high)) = check.interval_by_request.filter(|_| shown(check) == check.interval) {
                 p.note { "Of single requests " (figures::change(low, in_change)) " to " (figures::change(high, in_change)) }
             }
             p.note {

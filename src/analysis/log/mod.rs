@@ -30,6 +30,9 @@ pub struct Logs {
     left_out: LeftOut,
 }
 
+/// No program declares so much work.
+const MOST_WAITING: u64 = 1_000_000_000_000;
+
 /// What some editors put before a text.
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -157,6 +160,13 @@ impl Logs {
     fn change(&mut self, line: &[u8], quantity: Quantity) -> Result<(), Skip> {
         let line: ChangeLine<'_> = parse(line)?;
         let at = line.at.0;
+        let possible = match quantity {
+            Quantity::Cap => 1..=Gate::MAX_CAP.into(),
+            _ => 0..=MOST_WAITING,
+        };
+        if let Some(number) = [line.from, line.to].iter().find(|number| !possible.contains(number)) {
+            return Err((Kind::Absurd, format!("{number} is no {} that can be", quantity.as_str())));
+        }
         let cap = u32::try_from(line.from).ok().filter(|_| quantity == Quantity::Cap);
         let of = Of {
             run_id: line.run_id.as_deref(),

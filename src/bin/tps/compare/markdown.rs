@@ -7,7 +7,7 @@ use tower_tps::analysis::Comparison;
 use super::rows::ROWS;
 use crate::text::figures::percent;
 use crate::text::plain::plain;
-use crate::text::verdict::{figure, interval, intervals};
+use crate::text::verdict::{changes, figure, interval, intervals};
 
 /// Writes the verdict, its checks, and the figures of both runs.
 pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result<()> {
@@ -28,9 +28,7 @@ pub(super) fn write(out: &mut impl Write, comparison: &Comparison) -> io::Result
             check.rule.as_str(),
             figure(check, check.baseline),
             figure(check, check.candidate),
-            check
-                .relative_change
-                .map_or_else(|| "–".to_owned(), |change| format!("{:+.1} %", change * 100.0)),
+            changes(check),
             if all.is_empty() { "–".to_owned() } else { all.join("<br>") },
             check.requests.0,
             check.requests.1,
@@ -51,7 +49,8 @@ fn escaped(text: &str) -> String {
     for character in plain(text).chars() {
         match character {
             '<' => escaped.push_str("&lt;"),
-            '|' | '`' | '*' | '_' | '[' | ']' | '\\' => escaped.extend(['\\', character]),
+            '&' => escaped.push_str("&amp;"),
+            '|' | '`' | '*' | '_' | '~' | '[' | ']' | '\\' => escaped.extend(['\\', character]),
             _ => escaped.push(character),
         }
     }

@@ -13,6 +13,9 @@ use crate::args::CompareArgs;
 use crate::failure::Failure;
 use crate::{logs, output};
 
+/// The share of a log's lines that may be left out of what is judged.
+const MOST_LEFT_OUT: f64 = 0.01;
+
 /// Reads both, judges, and says so in the exit code.
 pub(crate) fn run(args: &CompareArgs) -> Result<ExitCode, Failure> {
     judge(args).map_err(Failure::without_a_verdict)
@@ -33,7 +36,13 @@ fn judge(args: &CompareArgs) -> Result<ExitCode, Failure> {
                 "lines of the {name}'s log that were left out, as tps report tells: {}",
                 left_out.skipped
             );
-            comparison.verdict.warnings.push(words);
+            let verdict = &mut comparison.verdict;
+            if left_out.skipped as f64 > left_out.lines as f64 * MOST_LEFT_OUT {
+                verdict.not_judged.push(words);
+                verdict.accepted = false;
+            } else {
+                verdict.warnings.push(words);
+            }
         }
     }
     if let Some(path) = &args.html {

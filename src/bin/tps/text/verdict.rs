@@ -19,6 +19,13 @@ pub(crate) fn change(check: &Check, value: f64) -> String {
     if check.name == "system_tps" { format!("{value:+.1}") } else { format!("{:+.2} pp", value * 100.0) }
 }
 
+/// The change, and by what share that is.
+pub(crate) fn changes(check: &Check) -> String {
+    let relative = check.relative_change.map(|change| format!(" ({:+.1} %)", change * 100.0));
+    let absolute = check.change.map(|value| change(check, value));
+    absolute.map_or_else(|| "-".to_owned(), |change| change + relative.as_deref().unwrap_or(""))
+}
+
 /// The intervals that the check must hold by: over time, and by requests.
 pub(crate) fn intervals(check: &Check) -> impl Iterator<Item = (f64, f64)> {
     check.interval.into_iter().chain(check.interval_by_request)
@@ -37,12 +44,11 @@ pub(crate) fn write(out: &mut impl Write, verdict: &Verdict) -> io::Result<()> {
     for check in &verdict.checks {
         let mark = if check.holds { style("holds").green() } else { style("fails").red() };
         let name = format!("{mark}  {} {}", check.name, check.rule.as_str());
-        let relative = check.relative_change.map(|change| format!("{:+.1} %", change * 100.0));
         let mut all = intervals(check).map(|of| interval(check, of));
         let figures = [
             figure(check, check.baseline),
             figure(check, check.candidate),
-            relative.unwrap_or_else(|| "-".to_owned()),
+            changes(check),
             all.next().unwrap_or_else(|| "-".to_owned()),
             format!("{}, {}", check.requests.0, check.requests.1),
         ];

@@ -6,7 +6,7 @@ use console::style;
 use tower_tps::analysis::Slots;
 
 use crate::text::figures::{count, number, percent, rate, seconds, time};
-use crate::text::lines::{row, title};
+use crate::text::lines::{row, title, warning};
 use crate::text::table::Table;
 
 pub(super) fn write(out: &mut impl Write, slots: &Slots) -> io::Result<()> {
@@ -21,6 +21,9 @@ pub(super) fn write(out: &mut impl Write, slots: &Slots) -> io::Result<()> {
         "in flight",
         &format!("{} on the mean, {} at most", rate(slots.mean_in_flight), slots.most_in_flight),
     )?;
+    if let Some(words) = slots.impossible() {
+        warning(out, words)?;
+    }
     let queued = count(slots.most_queue_depth);
     row(out, "queue", &format!("{} on the mean, {queued} at most", rate(slots.mean_queue_depth)))?;
     let gap = percent(slots.gap_fraction);
