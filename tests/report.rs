@@ -94,6 +94,26 @@ fn by_group() {
     assert_eq!(run.by["status"]["200"].traffic.success_rate, Some(1.0));
 }
 
+/// A cap or a backlog that cannot be is left out, and said by its line.
+#[test]
+fn changes_that_cannot_be() {
+    let change = |kind: &str, to: u64| {
+        let at = "2026-01-31T12:00:01Z";
+        format!(
+            "{{\"type\":\"{kind}\",\"run_id\":\"worked\",\"pool\":\"p\",\"at\":\"{at}\",\"from\":2,\"to\":{to}}}\n"
+        )
+    };
+    let log = [change("cap", 0), change("cap", u64::MAX), change("backlog", u64::MAX)].concat();
+    let mut logs = Logs::default();
+    logs.read("worked.jsonl", (WORKED.to_owned() + &log).as_bytes()).unwrap();
+    let (runs, left_out) = logs.finish();
+    let slots = Summary::of(&runs[0]).slots;
+    assert_eq!((slots.least_cap, slots.most_cap, slots.gap_time), (2, 2, 4.0));
+    let lines: Vec<_> =
+        left_out.problems.iter().map(|problem| (problem.line, problem.kind.as_str())).collect();
+    assert_eq!(lines, [(8, "absurd"), (9, "absurd"), (10, "absurd")]);
+}
+
 /// What ends after its run has ended is none of it, and is said.
 #[test]
 fn after_the_end() {
