@@ -81,6 +81,8 @@ struct Sums {
     gap_slots: u128,
     lost: u128,
     routing: u128,
+    /// The runs' own, added up.
+    own_gaps: u128,
 }
 
 /// What the runs that are on come to.
@@ -119,7 +121,6 @@ impl Fleet {
         let traffic = traffic(runs);
         let (sums, most_at_once) = integrate(runs, 0);
         let apart = [-CLOCKS_APART, CLOCKS_APART].map(|apart| integrate(runs, apart).0.gap);
-        let own = runs.iter().map(|run| Sweep::new(run).read(run.ends_at()).reading.totals.gap_time());
         let seconds = |nanos: u128| nanos as f64 / 1e9;
         let share = |part: u128, whole: u128| (whole > 0).then(|| part as f64 / whole as f64);
         let (system_tps, system_tps_by_source) = traffic.per_second(seconds(sums.window));
@@ -139,7 +140,7 @@ impl Fleet {
             gap_slot_time: seconds(sums.gap_slots),
             lost_slot_time: seconds(sums.lost),
             gap_time_routing: seconds(sums.routing),
-            gap_time_of_runs: own.map(|gap| gap.as_secs_f64()).sum(),
+            gap_time_of_runs: seconds(sums.own_gaps),
             gap_time_of_clocks_apart: apart.map(seconds),
             traffic,
         }
@@ -232,6 +233,7 @@ impl Sums {
             self.gap += u128::from(nanos);
             self.gap_slots += slots(state.free);
             self.lost += slots(state.free.min(state.queued));
+            self.own_gaps += slots(state.own_gaps as u64);
             if state.own_gaps == 0 {
                 self.routing += u128::from(nanos);
             }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::run::Run;
 use super::sweep::{Moment, Sweep};
-use crate::gate::{GapMeter, Reading};
+use crate::gate::GapMeter;
 use crate::observe::Sample;
 
 /// A run's counters and integrals at its end.
@@ -26,7 +26,8 @@ impl Recomputed {
     pub(super) fn of(run: &Run) -> Self {
         let mut sweep = Sweep::new(run);
         let mut moment = sweep.read(run.ends_at());
-        moment.reading = with_phases(run, &moment.reading);
+        // No row ends after the run, so each slot has been given back by then.
+        run.rows.iter().for_each(|row| moment.reading.totals.attribute(&row.phases));
         let last = run.told.last();
         let told = |name| last.and_then(|told| told.number(name));
         let number = |name| told(name).unwrap_or(0);
@@ -74,14 +75,4 @@ impl Recomputed {
         let reading = GapMeter::new(run.meta.counts(), run.meta.started_at).reading(run.meta.started_at);
         Sample::new(run.meta.pool.as_ref().into(), reading, 0, 0)
     }
-}
-
-/// The reading with what each slot did that has been given back by then.
-fn with_phases(run: &Run, reading: &Reading) -> Reading {
-    let mut reading = *reading;
-    let until = reading.at;
-    for row in run.rows.iter().take_while(|row| row.ended_at() <= until) {
-        reading.totals.attribute(&row.phases);
-    }
-    reading
 }

@@ -182,6 +182,17 @@ impl Row {
         self.outcome == Outcome::Completed
     }
 
+    /// Whether it completed its request, so that its rates and tokens count.
+    pub(super) fn is_rated(&self) -> bool {
+        self.is_completed() && !self.is_superseded
+    }
+
+    /// The stream's rate; absent, too, where it was buffered on its way.
+    pub(super) fn unbuffered_stream_tps(&self) -> Option<f64> {
+        let tokens = self.output_tokens.get()?;
+        self.timeline.stream_tps(tokens).filter(|_| !self.timeline.is_buffered(tokens))
+    }
+
     /// The retries of the request that ended with this row.
     pub(super) fn retries(&self) -> u64 {
         self.retried.as_ref().map_or(0, |retried| retried.times)

@@ -176,9 +176,7 @@ impl Run {
         });
         windows.collect()
     }
-}
 
-impl Run {
     /// Whether what is known of its completed requests' tokens comes from one source,
     /// or from none because none completed: else they are not to be added up.
     fn has_one_source(&self) -> bool {
@@ -201,11 +199,8 @@ impl Ended {
         self.requests += 1;
         if row.is_completed() {
             self.completed += 1;
-            if let Some(tokens) = row.output_tokens.get() {
-                self.tokens += tokens;
-                let is_buffered = row.timeline.is_buffered(tokens);
-                self.stream_tps.extend(row.timeline.stream_tps(tokens).filter(|_| !is_buffered));
-            }
+            self.tokens += row.output_tokens.get().unwrap_or(0);
+            self.stream_tps.extend(row.unbuffered_stream_tps());
         }
     }
 }

@@ -5,7 +5,7 @@
 
 use super::row::Row;
 use crate::clock::Instant;
-use crate::gate::SlotPhase;
+use crate::gate::{PhaseTimes, SlotPhase};
 
 /// A stretch of a slot's time, of which so much was spent stalled.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -47,6 +47,16 @@ pub(super) fn stretches(row: &Row) -> Vec<Stretch> {
     push(&mut stretches, first_at, last_at, SlotPhase::Generate, spent(SlotPhase::Generate));
     push(&mut stretches, last_at, released_at, SlotPhase::Drain, spent(SlotPhase::Drain));
     stretches
+}
+
+/// What a slot did, by the instants alone: as if nobody had stalled. For a row whose
+/// phases were not told.
+pub(super) fn phases_by_instants(row: &Row) -> PhaseTimes {
+    let mut nanos = [0; SlotPhase::ALL.len()];
+    for stretch in stretches(row) {
+        nanos[stretch.phase as usize] += stretch.until.nanos_since(stretch.from);
+    }
+    PhaseTimes::from_nanos(nanos)
 }
 
 /// Adds a stretch unless it is empty. `spent` of its time was not a stall.

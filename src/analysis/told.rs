@@ -1,4 +1,4 @@
-//! What the pool itself told of how it stood: on its cadence, and at its end.
+//! What the pool itself told of its running totals: on its cadence, and at its end.
 
 use std::time::Duration;
 
@@ -10,7 +10,6 @@ use crate::observe::Sample;
 #[derive(Clone, Debug)]
 pub(super) struct Told {
     pub(super) at: Instant,
-    counts: [Option<u64>; Self::COUNTS.len()],
     totals: [Option<Duration>; TOTALS],
     counters: [Option<u64>; Self::COUNTERS.len()],
     times: [Option<Duration>; Self::TIMES.len()],
@@ -20,10 +19,8 @@ pub(super) struct Told {
 const TOTALS: usize = 18;
 
 impl Told {
-    /// How the pool stood at that instant.
-    pub(super) const COUNTS: [&str; 5] = ["cap", "in_flight", "queue_depth", "backlog", "backoff"];
     /// Running totals that are numbers.
-    pub(super) const COUNTERS: [&str; 9] = [
+    const COUNTERS: [&str; 9] = [
         "requests",
         "completed",
         "output_tokens",
@@ -35,21 +32,12 @@ impl Told {
         "abandoned_attempts",
     ];
     /// Running totals of time that are no integrals of the counts.
-    pub(super) const TIMES: [&str; 4] =
+    const TIMES: [&str; 4] =
         ["connect_time", "connect_failed_time", "failed_slot_time", "abandoned_slot_time"];
 
     pub(super) fn of(sample: &Sample) -> Self {
-        let counts = &sample.reading.counts;
         Self {
             at: sample.reading.at,
-            counts: [
-                counts.cap.into(),
-                counts.in_flight.into(),
-                counts.queue_depth(),
-                counts.backlog,
-                counts.backoff,
-            ]
-            .map(Some),
             totals: sample.reading.totals.named().map(|(_, time)| Some(time)),
             counters: [
                 sample.requests,
@@ -81,9 +69,8 @@ impl Told {
     ) -> Self {
         Self {
             at,
-            counts: Self::COUNTS.map(&number),
             totals: Totals::default().named().map(|(name, _)| time(name)),
-            counters: Self::COUNTERS.map(&number),
+            counters: Self::COUNTERS.map(number),
             times: Self::TIMES.map(&time),
         }
     }
@@ -93,11 +80,9 @@ impl Told {
         (self.at, self.counters, self.times)
     }
 
-    /// A count or a counter by its name; absent where it was not told.
+    /// A counter by its name; absent where it was not told.
     pub(super) fn number(&self, name: &str) -> Option<u64> {
-        let counts = Self::COUNTS.iter().zip(self.counts);
-        let mut all = counts.chain(Self::COUNTERS.iter().zip(self.counters));
-        all.find_map(|(of, number)| (*of == name).then_some(number)?)
+        Self::COUNTERS.iter().zip(self.counters).find_map(|(of, number)| (*of == name).then_some(number)?)
     }
 
     /// A time that is no integral, by its name; absent where it was not told.

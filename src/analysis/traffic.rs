@@ -147,7 +147,7 @@ impl Traffic {
             let row = request.row;
             traffic.add(request);
             let length = row.output_tokens.get().map(length_of);
-            let is_rated = row.is_completed() && !row.is_superseded;
+            let is_rated = row.is_rated();
             let values = match length {
                 Some(length) => {
                     completed_of[length] += u64::from(is_rated);
@@ -155,7 +155,7 @@ impl Traffic {
                 }
                 None => &mut without_length,
             };
-            traffic.buffered_streams += u64::from(values.add(row, is_rated));
+            traffic.buffered_streams += u64::from(values.add(row));
         }
         let share = |part: u64, whole: u64| (whole > 0).then(|| part as f64 / whole as f64);
         traffic.success_rate = share(traffic.outcome(Outcome::Completed), traffic.judged_requests());
@@ -175,7 +175,7 @@ impl Traffic {
     /// Counts one attempt.
     fn add(&mut self, Request { run, row }: Request<'_>) {
         self.retried(run, row);
-        let is_rated = row.is_completed() && !row.is_superseded;
+        let is_rated = row.is_rated();
         if let (Some(tokens), Some(source)) = (row.output_tokens.get(), row.source) {
             let sums = if is_rated { &mut self.output_tokens } else { &mut self.wasted_tokens };
             increment(sums, &source_name(source, row.tokenizer.map(|name| run.name(name))), tokens);
@@ -306,14 +306,14 @@ struct Values([Vec<f64>; 6]);
 
 impl Values {
     /// Adds what an attempt has, and tells whether its stream was buffered.
-    fn add(&mut self, row: &Row, is_rated: bool) -> bool {
+    fn add(&mut self, row: &Row) -> bool {
         let timeline = &row.timeline;
         let times: [fn(&Timeline) -> Option<Duration>; 3] =
             [Timeline::ttft, Timeline::t_queue, Timeline::max_token_gap];
         for (values, time) in self.0.iter_mut().zip(times) {
             values.extend(time(timeline).map(|time| time.as_secs_f64()));
         }
-        let Some(tokens) = row.output_tokens.get().filter(|_| is_rated) else { return false };
+        let Some(tokens) = row.output_tokens.get().filter(|_| row.is_rated()) else { return false };
         let is_buffered = timeline.is_buffered(tokens);
         if !is_buffered {
             self.0[3].extend(timeline.stream_tps(tokens));

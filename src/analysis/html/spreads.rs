@@ -31,10 +31,8 @@ impl Spreads {
                 // A logarithmic axis has no zero.
                 ttft.add(tokens, time.as_secs_f64().max(1e-6));
             }
-            let Some(tokens) = tokens.filter(|_| row.is_completed() && !row.is_superseded) else { continue };
-            let is_buffered = row.timeline.is_buffered(tokens);
-            if let Some(rate) = row.timeline.stream_tps(tokens).filter(|_| !is_buffered) {
-                stream_tps.add(Some(tokens), rate);
+            if let Some(rate) = row.unbuffered_stream_tps().filter(|_| row.is_rated()) {
+                stream_tps.add(tokens, rate);
             }
         }
         Self { ttft: ttft.bars(), stream_tps: stream_tps.bars() }

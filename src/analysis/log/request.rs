@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::line::{At, RequestLine, RetryLine, Seconds};
 use crate::analysis::names::Names;
 use crate::analysis::row::{Again, Count, NO_ID, Retried, Row, emitted, id_of};
+use crate::analysis::spread;
 use crate::gate::{PhaseTimes, SlotPhase};
 use crate::outcome::{Outcome, Phase};
 use crate::timeline::Timeline;
@@ -100,9 +101,9 @@ pub(super) fn row(line: &RequestLine<'_>, (outcome, source): Words, names: &mut 
     };
     let inside = line.retries.iter().flatten().map(inside).collect();
     let retried = Retried { inside, attempt_cause, times: 0 };
-    Row {
+    let mut row = Row {
         timeline: timeline(line),
-        phases: phases_or_instants(line),
+        phases: phases(line),
         id: line.request_id.as_deref().map_or(NO_ID, id_of),
         retried: (!retried.is_empty()).then(|| Box::new(retried)),
         output_tokens: Count::new(line.output_tokens),
@@ -126,7 +127,12 @@ pub(super) fn row(line: &RequestLine<'_>, (outcome, source): Words, names: &mut 
         tokenizer,
         error_type,
         finish_reason,
+    };
+    if row.phases.total().is_zero() {
+        // A writer that knows none.
+        row.phases = spread::phases_by_instants(&row);
     }
+    row
 }
 
 fn timeline(line: &RequestLine<'_>) -> Timeline {
@@ -161,29 +167,6 @@ fn phases(line: &RequestLine<'_>) -> PhaseTimes {
         nanos(line.generate),
         nanos(line.stall),
         nanos(line.drain),
-    ])
-}
-
-/// The phases; of a writer that knows none, what its instants say, as if nobody had stalled.
-fn phases_or_instants(line: &RequestLine<'_>) -> PhaseTimes {
-    let phases = phases(line);
-    let Some(admitted_at) = line.admitted_at.filter(|_| phases.total().is_zero()) else { return phases };
-    let released_at = line.released_at;
-    let headers_at = line.headers_at.unwrap_or(released_at);
-    let first_at = line.first_token_at.unwrap_or(released_at);
-    let last_at = line.last_token_at.unwrap_or(released_at);
-    let waited = line.retries.iter().flatten();
-    let waited: u64 = waited
-        .map(|retry| retry.resumed_at.unwrap_or(headers_at).0.nanos_since(retry.failed_at.0))
-        .fold(0, u64::saturating_add);
-    let sent = headers_at.0.nanos_since(admitted_at.0);
-    PhaseTimes::from_nanos([
-        sent.saturating_sub(waited),
-        waited.min(sent),
-        first_at.0.nanos_since(headers_at.0),
-        last_at.0.nanos_since(first_at.0),
-        0,
-        released_at.0.nanos_since(last_at.0),
     ])
 }
 
