@@ -8,35 +8,33 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use http::HeaderName;
-use serde::de::{Deserializer, Error};
-use serde::{Deserialize, de};
+use serde::Deserialize;
 use toml::Spanned;
-use tower_tps::gate::Gate;
 use wildmatch::WildMatch;
 
 use super::headers::Source;
-use super::{Config, Headers, PoolConfig, Rule, Tls, place};
+use super::{Config, Headers, PoolConfig, Rule, Tls, place, value};
 use crate::args::UpstreamHttp;
 use crate::failure::Failure;
 use crate::proxy::upstream::{Limits, Protocol};
 use crate::tokenizers::TokenizerArg;
-use crate::values::{self, Upstream};
+use crate::values::Upstream;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
-    #[serde(default = "listen")]
+    #[serde(default = "value::listen")]
     listen: SocketAddr,
-    #[serde(default = "admin")]
+    #[serde(default = "value::admin")]
     admin: SocketAddr,
     tls: Option<TlsTable>,
     log: Option<PathBuf>,
     run_id: Option<String>,
-    #[serde(default = "sample_interval", deserialize_with = "time")]
+    #[serde(default = "value::a_second", deserialize_with = "value::time")]
     sample_interval: Duration,
-    #[serde(default = "ten_seconds", deserialize_with = "time")]
+    #[serde(default = "value::ten_seconds", deserialize_with = "value::time")]
     drain_timeout: Duration,
-    #[serde(default = "max_request", deserialize_with = "size")]
+    #[serde(default = "value::max_request", deserialize_with = "value::size")]
     max_request: u64,
     #[serde(default)]
     pool: Vec<Spanned<PoolTable>>,
@@ -53,22 +51,22 @@ struct TlsTable {
 #[serde(deny_unknown_fields)]
 struct PoolTable {
     name: Spanned<String>,
-    #[serde(deserialize_with = "upstream")]
+    #[serde(deserialize_with = "value::upstream")]
     upstream: Upstream,
-    #[serde(deserialize_with = "cap")]
+    #[serde(deserialize_with = "value::cap")]
     cap: u32,
     max_queue: Option<u64>,
-    #[serde(default, deserialize_with = "some_time")]
+    #[serde(default, deserialize_with = "value::some_time")]
     queue_timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "tokenizers")]
+    #[serde(default, deserialize_with = "value::tokenizers")]
     tokenizer: Vec<TokenizerArg>,
-    #[serde(default = "ten_seconds", deserialize_with = "time")]
+    #[serde(default = "value::ten_seconds", deserialize_with = "value::time")]
     connect_timeout: Duration,
-    #[serde(default, deserialize_with = "some_time")]
+    #[serde(default, deserialize_with = "value::some_time")]
     first_byte_timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "some_time")]
+    #[serde(default, deserialize_with = "value::some_time")]
     token_timeout: Option<Duration>,
-    #[serde(default, deserialize_with = "some_time")]
+    #[serde(default, deserialize_with = "value::some_time")]
     request_timeout: Option<Duration>,
     keep_alive: Option<usize>,
     #[serde(default)]
@@ -185,13 +183,10 @@ impl Text<'_> {
         let span = error.span().unwrap_or_default();
         let key = place::key(&self.text, &span).unwrap_or_else(|| "the file".into());
         let why = error.message().replace('\n', "; ");
-        // What values say of themselves has the mend in it already.
-        let mend = if why.contains(": give ") {
-            "see the README"
-        } else {
-            "see the README for what a file may hold"
-        };
-        self.wrong(span.start, &key, why, mend)
+        match why.rsplit_once(": give ") {
+            Some((why, mend)) => self.wrong(span.start, &key, why, &format!("give {mend}")),
+            None => self.wrong(span.start, &key, why, "write it as the README has it"),
+        }
     }
 
     fn header(&self, key: &Spanned<String>) -> Result<HeaderName, Failure> {
@@ -210,61 +205,4 @@ impl Text<'_> {
             measured: table.measured,
         })
     }
-}
-
-// === values ===
-
-fn listen() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 8080))
-}
-
-fn admin() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], 9090))
-}
-
-fn sample_interval() -> Duration {
-    Duration::from_secs(1)
-}
-
-fn ten_seconds() -> Duration {
-    Duration::from_secs(10)
-}
-
-fn max_request() -> u64 {
-    64 * 1024 * 1024
-}
-
-fn parsed<'de, D: Deserializer<'de>, T>(
-    from: D,
-    parse: impl Fn(&str) -> Result<T, String>,
-) -> Result<T, D::Error> {
-    let text = String::deserialize(from)?;
-    parse(&text).map_err(Error::custom)
-}
-
-fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Duration, D::Error> {
-    parsed(from, values::time)
-}
-
-fn some_time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Duration>, D::Error> {
-    time(from).map(Some)
-}
-
-fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> {
-    parsed(from, values::size)
-}
-
-fn upstream<'de, D: Deserializer<'de>>(from: D) -> Result<Upstream, D::Error> {
-    parsed(from, values::upstream)
-}
-
-fn cap<'de, D: Deserializer<'de>>(from: D) -> Result<u32, D::Error> {
-    let cap = i64::deserialize(from)?;
-    let valid = u32::try_from(cap).ok().filter(|cap| (1..=Gate::MAX_CAP).contains(cap));
-    valid.ok_or_else(|| de::Error::custom(format!("{cap} is no cap: give a number in 1..={}", Gate::MAX_CAP)))
-}
-
-fn tokenizers<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<TokenizerArg>, D::Error> {
-    let texts = Vec::<String>::deserialize(from)?;
-    texts.iter().map(|text| text.parse().map_err(Error::custom)).collect()
 }

@@ -4,6 +4,7 @@ mod file;
 mod headers;
 mod place;
 mod rules;
+mod value;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
