@@ -1,5 +1,6 @@
 """The dashboard as Grafana takes it: its panels, and their queries with the variables filled in."""
 
+import itertools
 import json
 import os
 import re
@@ -48,7 +49,9 @@ def faults(dashboard):
         place, title = panel["gridPos"], panel["title"]
         if place["x"] + place["w"] > WIDTH:
             found.append(f"{title}: it is wider than the page")
-        for cell in ((x, y) for x in range(place["x"], place["x"] + place["w"]) for y in range(place["y"], place["y"] + place["h"])):
+        columns = range(place["x"], place["x"] + place["w"])
+        lines = range(place["y"], place["y"] + place["h"])
+        for cell in itertools.product(columns, lines):
             if cell in taken:
                 found.append(f"{title}: it lies on {taken[cell]}")
                 break

@@ -31,11 +31,13 @@ async def caller(port, numbers, deadline):
 
 async def ask(port, number, way):
     """One request on a connection of its own; the answer's first line, or nothing where it was not waited for."""
-    body = {"messages": [{"role": "user", "content": f"{number}"}], "max_tokens": MAX_TOKENS, "stream": way != "document"}
+    messages = [{"role": "user", "content": f"{number}"}]
+    body = {"messages": messages, "max_tokens": MAX_TOKENS, "stream": way != "document"}
     if way == "usage":
         body["stream_options"] = {"include_usage": True}
     body = json.dumps(body).encode()
-    head = f"POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\ncontent-length: {len(body)}\r\n"
+    head = "POST /v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\nconnection: close\r\n"
+    head += f"content-length: {len(body)}\r\n"
     if way in ("status=500", "truncate"):
         head += f"x-sim-fault: {way}\r\n"
     reader, writer = await asyncio.open_connection("127.0.0.1", port)

@@ -85,11 +85,12 @@ class Prometheus:
         return {rule["name"]: rule["health"] for group in groups for rule in group["rules"]}
 
     def wait_for_scrapes(self, count):
-        """Waits until every target has been scraped so often again, and gives the instant of it."""
+        """Waits until every target has been scraped so often again, and gives an instant after it."""
         since, deadline = time.time(), time.monotonic() + 30
         while True:
             now = time.time()
-            scraped = [len([when for when, _ in values if when > since]) for _, values in self.samples("up[1m]", now)]
+            targets = self.samples("up[1m]", now)
+            scraped = [len([when for when, up in values if when > since and up == 1]) for _, values in targets]
             if scraped and min(scraped) >= count:
                 return now
             if time.monotonic() > deadline:

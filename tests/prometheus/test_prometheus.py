@@ -4,6 +4,7 @@ Both proxies are replicas of one pool, each with more callers than slots. The ga
 with many waiting, and the proxy's process is stopped for a moment while it hands the slots out.
 """
 
+import dataclasses
 import json
 import os
 import re
@@ -19,7 +20,7 @@ from checks import Checks
 from net import get, send
 from prometheus import INTERVAL, SHIPPED, Prometheus
 from proxy import Proxy
-from run_log import SECOND, TOTALS, RunLog, add, instant
+from run_log import PHASES, SECOND, TOTALS, RunLog, add, instant
 
 SECONDS = 20
 CALLERS = 140
@@ -35,6 +36,29 @@ TIMES = {
 }  # fmt: skip
 
 
+# These rise as long as the proxy is there.
+STILL_RUNNING = ("cap_slot", "idle_slot")
+CAUSES = ("wakeup", "backoff", "orchestration")
+
+
+@dataclasses.dataclass
+class Replica:
+    """One proxy after its end."""
+
+    name: str
+    instance: str
+    log: RunLog
+    # What `tps report` says of it.
+    run: dict
+
+    @property
+    def here(self):
+        return f'{{instance="{self.instance}"}}'
+
+    def where(self, label, value, operator="="):
+        return f'{{instance="{self.instance}", {label}{operator}"{value}"}}'
+
+
 def main():
     work, checks = sys.argv[1], Checks()
     proxies = {name: proxy(work, name) for name in CAPS}
@@ -47,11 +71,13 @@ def main():
             exposed = get(a.admin + "/metrics").decode()
             exits = [one.stop() for one in (a, b)]
             checks.equal("both proxies end in good order", exits, [0, 0])
-            logs = {name: read(proxies[name].log) for name in CAPS}
-            report = reported([proxies[name].log for name in CAPS])
-            instances = dict(zip(CAPS, targets))
-            for name, instance in instances.items():
-                each(checks, prometheus, at, name, instance, logs[name], report["runs"][list(CAPS).index(name)])
+            report = reported([one.log for one in proxies.values()])
+            runs = {run["run_id"]: run for run in report["runs"]}
+            for name, target in zip(CAPS, targets):
+                replica = Replica(name, target, read(proxies[name].log), runs[name])
+                over_the_run(checks, prometheus, at, replica)
+                counts(checks, prometheus, at, replica)
+                while_it_ran(checks, prometheus, at, replica)
             together(checks, prometheus, at, report)
             rules(checks, prometheus, at)
             pictures(checks, prometheus, at)
@@ -67,10 +93,9 @@ def proxy(work, name):
 
 def load(*proxies):
     """Callers for as long as the run lasts, and gaps in it."""
-    callers = [
-        subprocess.Popen([sys.executable, os.path.join(HERE, "load.py"), one.url.rpartition(":")[2], str(CALLERS), str(SECONDS)])
-        for one in proxies
-    ]
+    program = [sys.executable, os.path.join(HERE, "load.py")]
+    ports = [one.url.rpartition(":")[2] for one in proxies]
+    callers = [subprocess.Popen([*program, port, str(CALLERS), str(SECONDS)]) for port in ports]
     deadline = time.monotonic() + SECONDS - 1
     while time.monotonic() < deadline:
         for one, (low, high) in zip(proxies, CAPS.values()):
@@ -111,66 +136,68 @@ def read(path):
 
 def reported(paths):
     answer = subprocess.run([os.environ["TPS_BIN"], "report", "--json", *paths], stdout=subprocess.PIPE, check=True)
-    report = json.loads(answer.stdout)
-    order = {os.path.basename(path): number for number, path in enumerate(paths)}
-    report["runs"].sort(key=lambda run: order[os.path.basename(run["file"])])
-    return report
+    return json.loads(answer.stdout)
 
 
-def each(checks, prometheus, at, name, instance, log, run):
-    """One replica: Prometheus, its log, and what `tps report` makes of it."""
-    here = f'{{instance="{instance}"}}'
-    end = log.end
+def over_the_run(checks, prometheus, at, replica):
+    """The totals of one replica's whole run: Prometheus, its log, and what `tps report` makes of it."""
+    run, end, here = replica.run, replica.log.end, replica.here
 
-    def near(what, found, expected, by=NEAR):
-        checks.that(f"{name}: {what}", abs(found - float(expected)) <= by, f"{found:.6f}, the log has {float(expected):.6f}")
+    def near(what, expression, expected, by=NEAR):
+        found = prometheus.value(expression, at)
+        told = f"{found:.6f}, the log has {float(expected):.6f}"
+        checks.that(f"{replica.name}: {what}", abs(found - float(expected)) <= by, told)
 
-    checks.that(f"{name}: there is a gap to speak of", run["gap_time"] >= GAP, f"{run['gap_time']:.3f} s, {run['gap_fraction']:.1%}")
+    told = f"{run['gap_time']:.3f} s, {run['gap_fraction']:.1%}"
+    checks.that(f"{replica.name}: there is a gap to speak of", run["gap_time"] >= GAP, told)
     # Both divide by the time since the start: Prometheus up to its last scrape.
-    interval = INTERVAL / run["window_time"]
-    for way, of in [("totals", "{}"), ("increase", "increase({}[5m])")]:
-        gap, window = (of.format(f"tps_{counter}_seconds_total{here}") for counter in ("gap", "observed"))
-        found = prometheus.value(f"sum({gap}) / sum({window})", at)
-        near(f"gap_fraction over the run, by {way}", found, run["gap_fraction"], interval)
+    fraction = f"sum(tps_gap_seconds_total{here}) / sum(tps_observed_seconds_total{here})"
+    near("gap_fraction over the run", fraction, run["gap_fraction"], INTERVAL / run["window_time"])
+    # An increase knows nothing of what was before the first scrape.
+    scrapes = [when for when, _ in summed(prometheus.samples(f"tps_observed_seconds_total{here}[5m]", at))]
+    before, after = integrals(replica.log, "gap_time", [scrapes[0], scrapes[-1]])
+    window = scrapes[-1] - scrapes[0]
+    fraction = " / ".join(f"sum(increase(tps_{counter}_seconds_total{here}[5m]))" for counter in ("gap", "observed"))
+    near("gap_fraction between the scrapes", fraction, (after - before) / window, INTERVAL / window)
 
     for counter, total in TIMES.items():
-        if counter not in ("cap_slot", "idle_slot"):  # Those go on.
-            near(total, prometheus.value(f"sum(tps_{counter}_seconds_total{here})", at), end[total])
-    for labels, seconds in prometheus.query(f"sum by (cause) (tps_gap_seconds_total{here})", at):
-        near(f"gap_time by {labels['cause']}", seconds, end[f"gap_time_{labels['cause']}"])
-    near("busy_slot_time", prometheus.value(f"sum(tps_busy_slot_seconds_total{here})", at), end["busy_slot_time"])
-    held = f"sum(tps_busy_slot_seconds_total{here}) + sum(tps_gap_slot_seconds_total{here}) + sum(tps_idle_slot_seconds_total{here})"
-    over = prometheus.value(f"{held} - sum(tps_cap_slot_seconds_total{here})", at)
-    near("what the ledger has above the cap", over, end["over_slot_time"])
-    for labels, seconds in prometheus.query(f"sum by (phase) (tps_busy_slot_seconds_total{here})", at):
-        near(f"busy_slot_time in {labels['phase']}", seconds, end[f"busy_slot_time_{labels['phase']}"])
+        if counter not in STILL_RUNNING:
+            near(total, f"sum(tps_{counter}_seconds_total{here})", end[total])
+    for cause in CAUSES:
+        near(f"gap_time by {cause}", f"sum(tps_gap_seconds_total{replica.where('cause', cause)})", end[f"gap_time_{cause}"])
+    near("busy_slot_time", f"sum(tps_busy_slot_seconds_total{here})", end["busy_slot_time"])
+    for phase in PHASES:
+        busy = f"sum(tps_busy_slot_seconds_total{replica.where('phase', phase)})"
+        near(f"busy_slot_time in {phase}", busy, end[f"busy_slot_time_{phase}"])
+    used = " + ".join(f"sum(tps_{kind}_slot_seconds_total{here})" for kind in ("busy", "gap", "idle"))
+    near("what the ledger has above the cap", f"{used} - sum(tps_cap_slot_seconds_total{here})", end["over_slot_time"])
 
+
+def counts(checks, prometheus, at, replica):
+    """Its requests and tokens, which are whole numbers."""
+    name, run = replica.name, replica.run
     found = {}
-    for labels, count in prometheus.query(f"sum by (outcome, phase) (tps_requests_total{here})", at):
+    for labels, count in prometheus.query(f"sum by (outcome, phase) (tps_requests_total{replica.here})", at):
         found.setdefault(labels["outcome"], {})[labels["phase"]] = int(count)
     checks.equal(f"{name}: requests by outcome and phase", found, run["outcomes_by_phase"])
-    checks.that(f"{name}: requests ended in every way", len(found) == 5, f"{ {way: sum(found[way].values()) for way in found} }")
-    found = by_source(prometheus, at, f'tps_output_tokens_total{{instance="{instance}", outcome="completed"}}')
-    checks.equal(f"{name}: output tokens of the completed, by source", found, sources(run["output_tokens"]))
-    found = by_source(prometheus, at, f'tps_output_tokens_total{{instance="{instance}", outcome!="completed"}}')
-    checks.equal(f"{name}: output tokens of the others, by source", found, sources(run["wasted_tokens"]))
-    found = prometheus.value(f"sum(tps_emitted_tokens_total{here})", at)
+    checks.that(f"{name}: requests ended in every way", len(found) == 5, f"{run['outcomes']}")
+    for which, operator, expected in [("completed", "=", "output_tokens"), ("others", "!=", "wasted_tokens")]:
+        found = by_source(prometheus, at, f"tps_output_tokens_total{replica.where('outcome', 'completed', operator)}")
+        checks.equal(f"{name}: output tokens of the {which}, by source", found, sources(run[expected]))
+    found = prometheus.value(f"sum(tps_emitted_tokens_total{replica.here})", at)
     checks.equal(f"{name}: tokens as they passed", found, run["emitted_tokens"])
 
-    while_it_ran(checks, prometheus, at, name, here, log)
 
-
-def while_it_ran(checks, prometheus, at, name, here, log):
+def while_it_ran(checks, prometheus, at, replica):
     """Every scrape, also in the middle of a gap, against the log's integrals up to its instant."""
     for counter, total in TIMES.items():
-        samples = summed(prometheus.samples(f"tps_{counter}_seconds_total{here}[5m]", at))
-        most = max(CAPS[name]) if "slot" in counter else 1
-        told = integrals(log, total, [when for when, _ in samples])
+        samples = summed(prometheus.samples(f"tps_{counter}_seconds_total{replica.here}[5m]", at))
+        told = integrals(replica.log, total, [when for when, _ in samples])
         worst = max(abs(value - log_has) for (_, value), log_has in zip(samples, told))
-        checks.that(
-            f"{name}: {total} at each of {len(samples)} scrapes", worst <= most * INTERVAL and len(samples) > SECONDS / 2,
-            f"off by at most {worst:.4f}",
-        )  # fmt: skip
+        # What one interval can bring: a scrape that takes longer is given up.
+        most = INTERVAL * (max(CAPS[replica.name]) if "slot" in counter else 1)
+        what = f"{replica.name}: {total} at each of {len(samples)} scrapes"
+        checks.that(what, worst <= most and len(samples) > SECONDS / 2, f"off by at most {worst:.4f}")
 
 
 def summed(series):
@@ -236,8 +263,8 @@ def rules(checks, prometheus, at):
         recorded = sorted(set(re.findall(r"record: (\S+)", file.read())))
     for name in recorded:
         values = [value for _, value in prometheus.query(name, at)]
-        is_share = re.search("fraction|share|utilisation|success|ratio", name)
-        checks.that(f"{name} is recorded", values and all(0 <= value <= (1 if is_share else 1e6) for value in values), f"{values}")
+        most = 1 if re.search("fraction|share|utilisation|success|ratio", name) else 1e6
+        checks.that(f"{name} is recorded", values and all(0 <= value <= most for value in values), f"{values}")
     checks.equal("every rule was evaluated", set(prometheus.health().values()), {"ok"})
     # Those that wait for their time are here too.
     found = prometheus.query('ALERTS{alertname=~"TpsTarget.*|TpsRunLogDropping|TpsTokensMismatch"}', at)
@@ -264,8 +291,10 @@ def pictures(checks, prometheus, at):
     parts = [target["expr"] for target in stack["targets"] if target["legendFormat"] != "not yet known"]
     parts = sum(prometheus.value(dashboard.filled(part, "proxy", SECONDS), at) for part in parts)
     kinds = ("busy", "gap", "idle")
-    slots = prometheus.value(" + ".join(f"sum(rate(tps_{kind}_slot_seconds_total[{SECONDS}s]))" for kind in kinds), at)
-    checks.that("the picture of the slots has all of them", abs(parts - slots) <= NEAR * slots, f"{parts:.6f} of {slots:.6f}")
+    whole = " + ".join(f"sum(rate(tps_{kind}_slot_seconds_total[{SECONDS}s]))" for kind in kinds)
+    slots = prometheus.value(whole, at)
+    told = f"{parts:.6f} of {slots:.6f}"
+    checks.that("the picture of the slots has all of them", abs(parts - slots) <= NEAR * slots, told)
 
 
 def names(checks, exposed):
@@ -274,12 +303,13 @@ def names(checks, exposed):
     known |= {name + "_bucket" for name in known}
     # It comes with the first retry, and the proxy retries nothing.
     known.add("tps_retries_total")
-    recorded = {}
+    asked_by = {}
     for name in ("rules.yml", "alerts.yml"):
         with open(os.path.join(SHIPPED, name), encoding="utf-8") as file:
-            recorded[name] = "".join(line for line in file if not line.lstrip().startswith(("#", "- name:")))
-    recorded["dashboard.json"] = "\n".join(expression for _, _, expression in dashboard.expressions(dashboard.load()))
-    for name, text in recorded.items():
+            asked_by[name] = "".join(line for line in file if not line.lstrip().startswith(("#", "- name:")))
+    shown = dashboard.expressions(dashboard.load())
+    asked_by["dashboard.json"] = "\n".join(expression for _, _, expression in shown)
+    for name, text in asked_by.items():
         asked = set(re.findall(r"(?<![\w:])(?:tps|gen_ai)_\w+", text))
         checks.equal(f"{name} asks for metrics that there are", asked - known, set())
 
