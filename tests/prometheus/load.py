@@ -1,13 +1,12 @@
-"""The load, a process of its own: callers that ask one proxy again and again, until the given time has passed.
+"""The load, a process of its own: callers that ask one proxy again and again, until its stdin is closed.
 
-    load.py PORT CALLERS SECONDS
+    load.py PORT CALLERS
 """
 
 import asyncio
 import itertools
 import json
 import sys
-import time
 
 # How the callers take turns; the last two leave early, the one from its stream and the other from the queue.
 WAYS = (
@@ -17,13 +16,13 @@ WAYS = (
 MAX_TOKENS = 12
 
 
-async def main(port, callers, seconds):
-    numbers, deadline = itertools.count(), time.monotonic() + seconds
-    await asyncio.gather(*(caller(port, numbers, deadline) for _ in range(callers)))
+async def main(port, callers):
+    numbers, ending = itertools.count(), asyncio.create_task(asyncio.to_thread(sys.stdin.read))
+    await asyncio.gather(*(caller(port, numbers, ending) for _ in range(callers)))
 
 
-async def caller(port, numbers, deadline):
-    while time.monotonic() < deadline:
+async def caller(port, numbers, ending):
+    while not ending.done():
         number = next(numbers)
         if b" 429 " in await ask(port, number, WAYS[number % len(WAYS)]):
             await asyncio.sleep(0.3)

@@ -6,7 +6,7 @@ from prometheus import INTERVAL
 from run_log import PHASES, SECOND, TOTALS, RunLog, add, instant
 
 # What a gap must come to, to be told from none.
-GAP = 1.0
+GAP = 0.5
 # Digits that a sum of binary fractions may lose.
 NEAR = 1e-6
 # By the counters' names, without what they all begin and end with.
