@@ -35,9 +35,12 @@ class Prometheus:
         self.log = os.path.join(self.directory, "prometheus.log")
         with open(self.log, "wb") as out:
             self.child = subprocess.Popen(
-                ["prometheus", f"--config.file={self.directory}/prometheus.yml", f"--storage.tsdb.path={self.directory}",
-                 f"--web.listen-address={self.address}", "--log.level=warn"],
-                stdin=subprocess.DEVNULL, stdout=out, stderr=out)  # fmt: skip
+                [
+                    "prometheus", f"--config.file={self.directory}/prometheus.yml",
+                    f"--storage.tsdb.path={self.directory}", f"--web.listen-address={self.address}", "--log.level=warn",
+                ],
+                stdin=subprocess.DEVNULL, stdout=out, stderr=out,
+            )  # fmt: skip
         try:
             wait_for(f"http://{self.address}/-/ready", self.child, seconds=30)
         except BaseException as error:

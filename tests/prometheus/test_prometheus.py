@@ -131,7 +131,8 @@ def together(checks, prometheus, at, report):
     checks.equal("both: requests", prometheus.value("sum(tps_requests_total)", at), fleet["requests"])
     found = by_source(prometheus, at, 'tps_output_tokens_total{outcome="completed"}')
     checks.equal("both: output tokens of the completed, by source", found, sources(fleet["output_tokens"]))
-    checks.equal("both: they are one pool", prometheus.query("count by (pool) (tps_cap)", at), [({"pool": "proxy"}, 2.0)])
+    found = prometheus.query("count by (pool) (tps_cap)", at)
+    checks.equal("both: they are one pool", found, [({"pool": "proxy"}, 2.0)])
 
 
 def rules(checks, prometheus, at):
@@ -166,7 +167,8 @@ def pictures(checks, prometheus, at):
     # Nothing of the slots is left out of their picture or is in it twice.
     [stack] = [panel for panel in dashboard.panels(board) if panel["title"] == "Where the slots go"]
     parts = [target["expr"] for target in stack["targets"] if target["legendFormat"] != "not yet known"]
-    parts = sum(prometheus.value(dashboard.filled(part, "proxy", SECONDS), at) for part in parts)
+    answers = [prometheus.query(dashboard.filled(part, "proxy", SECONDS), at) for part in parts]
+    parts = sum(value for answer in answers for _, value in answer)
     kinds = ("busy", "gap", "idle")
     whole = " + ".join(f"sum(rate(tps_{kind}_slot_seconds_total[{SECONDS}s]))" for kind in kinds)
     slots = prometheus.value(whole, at)
