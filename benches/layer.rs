@@ -4,6 +4,8 @@
 //! - `gate/uncontended`, `gate/two threads`: a slot is taken and given back,
 //!   which is two transitions. The figure is the time of both; with two threads,
 //!   how long each thread takes for both while the other does the same.
+//! - `gate/queue …`: one more arrives at a full gate where so many wait, the slot
+//!   goes back, and the first takes it: of one tenant, and each of another.
 //! - `gate/reading …`: a reading while so many slots are held, each with an
 //!   account. The gate is locked for as long.
 //! - `frame/…`: one event of 323 bytes a frame, as engines send them, without a
@@ -11,6 +13,7 @@
 //!   in vain once, as over a network; the upstream's own part in it is
 //!   `frame/bare …`.
 
+use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::hint::black_box;
 use std::pin::Pin;
@@ -25,7 +28,7 @@ use http_body::{Body, Frame};
 use tower::{Layer, Service, service_fn};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
-use tower_tps::gate::Gate;
+use tower_tps::gate::{Acquire, Claim, Gate, Slot};
 use tower_tps::layer::ResponseBody;
 
 /// A chunk as OpenAI sends it, 323 bytes.
@@ -105,6 +108,46 @@ fn take(gate: &Gate) {
     assert!(black_box(slot).is_some_and(|slot| slot.is_ok()), "a slot is free");
 }
 
+/// A gate of one slot, and those who wait for it: their tenants take turns, so
+/// whoever came first is the next.
+struct Line {
+    gate: Gate,
+    holder: Option<Slot>,
+    waiting: VecDeque<Pin<Box<Acquire>>>,
+    tenants: u64,
+    arrived: u64,
+}
+
+impl Line {
+    fn of(count: usize, tenants: u64) -> Self {
+        let gate = Gate::new(1).expect("a valid cap");
+        let holder = gate.acquire().settled().and_then(Result::ok);
+        let mut line = Self { gate, holder, waiting: VecDeque::new(), tenants, arrived: 0 };
+        (0..count).for_each(|_| line.joins());
+        line
+    }
+
+    fn joins(&mut self) {
+        self.arrived += 1;
+        let claim = Claim::default().tenant(self.arrived % self.tenants);
+        let mut acquire = Box::pin(self.gate.acquire_as(&claim));
+        assert!(acquire.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        self.waiting.push_back(acquire);
+    }
+
+    fn moves(&mut self) {
+        self.joins();
+        self.holder = None;
+        let first = self.waiting.pop_front();
+        let Some(Poll::Ready(Ok(slot))) =
+            first.map(|mut first| first.as_mut().poll(&mut Context::from_waker(Waker::noop())))
+        else {
+            unreachable!("whoever came first is called")
+        };
+        self.holder = Some(slot);
+    }
+}
+
 fn gate(c: &mut Criterion<WallTime>) {
     let mut group = c.benchmark_group("gate");
     group.bench_function("uncontended", |b| {
@@ -128,6 +171,12 @@ fn gate(c: &mut Criterion<WallTime>) {
             one.max(other)
         });
     });
+    for (name, tenants) in [("one tenant", 1), ("as many tenants", u64::MAX)] {
+        group.bench_function(format!("queue of 1000, {name}"), |b| {
+            let mut line = Line::of(1_000, tenants);
+            b.iter(|| line.moves());
+        });
+    }
     for held in [1_000, 10_000] {
         let pool = Pool::builder("bench").cap(held).build().expect("a valid cap");
         let bodies: Vec<_> = (0..held).map(|_| body(&pool, false)).collect();

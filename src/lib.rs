@@ -19,8 +19,8 @@
 //!
 //! - [`clock`]: instants, and the one anchor to wall time.
 //! - [`outcome`], [`timeline`]: how requests end; the instants and the arithmetic on them. Pure.
-//! - [`gate`]: the semaphore with books, its slots, the backlog, the gap meter, and the ledger of
-//!   what each busy slot does. No HTTP.
+//! - [`gate`]: the semaphore with books, its slots, the order of those who wait, the backlog, the
+//!   gap meter, and the ledger of what each busy slot does. No HTTP.
 //! - [`tokens`]: counting tokens on text as it passes, by which tokenizer, how much of it in one
 //!   poll, and where a count comes from.
 //! - [`wire`]: from bytes to what was generated. Inside, in this order: the kind of body and its

@@ -19,7 +19,9 @@ use super::retries::Retries;
 use super::telling::tell;
 use super::trace::trace_id;
 use crate::clock::Instant;
-use crate::gate::{Account, Acquire, Departure, Found, PhaseTimes, Refusal, Refused, Retry, Slot, SlotPhase};
+use crate::gate::{
+    Account, Acquire, Claim, Departure, Found, PhaseTimes, Refusal, Refused, Retry, Slot, SlotPhase,
+};
 use crate::outcome::{Outcome, Phase};
 use crate::pool::Pool;
 use crate::record::RequestRecord;
@@ -77,7 +79,8 @@ impl Flight {
         let outside = Outside::of(request, &pool);
         let headers = request.headers();
         pool.start_sampling();
-        let mut acquire = pool.gate().acquire();
+        let claim = request.extensions().get::<Claim>().copied().unwrap_or_default();
+        let mut acquire = pool.gate().acquire_as(&claim);
         let timeline = Timeline::new(acquire.queued_at());
         let mut flight = Box::new(Self {
             pool,
