@@ -18,7 +18,7 @@ use tower_service::Service;
 use tower_tps::Pool;
 use tower_tps::layer::ResponseBody;
 
-use super::config::{Headers, PoolConfig, Rule};
+use super::config::{Admission, Headers, PoolConfig, Rule};
 use super::request_body::RequestBody;
 use super::upstream::{Forward, Kind, Limited, Timed, UpstreamBody, failed};
 use crate::failure::Failure;
@@ -38,6 +38,7 @@ pub(super) struct Routes(Arc<RwLock<Arc<[Route]>>>);
 pub(super) struct Route {
     rules: Vec<Rule>,
     headers: Headers,
+    admission: Admission,
     measured: Way,
     past: Way,
 }
@@ -56,6 +57,7 @@ impl Route {
         Ok(Self {
             rules: config.rules.clone(),
             headers: config.headers.clone(),
+            admission: config.admission.clone(),
             measured: Way::new(measured.map_response(|response: Response<_>| response.map(Either::Left))),
             past: Way::new(past.map_response(|response: Response<_>| response.map(Either::Right))),
         })
@@ -72,6 +74,9 @@ impl Route {
     }
 
     fn send(&self, mut request: Request<RequestBody>, is_measured: bool) -> Answered {
+        // By the client's own key, before another takes its place.
+        let claim = self.admission.claim(request.headers());
+        request.extensions_mut().insert(claim);
         self.headers.set(request.headers_mut());
         let way = if is_measured { &self.measured } else { &self.past };
         way.clone().call(request)
