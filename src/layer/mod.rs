@@ -8,12 +8,14 @@
 //! which a server polls no more) or fails, or the future or the body is dropped.
 //! The upstream's body is dropped before the slot goes back.
 
+pub mod absorb;
 mod attempt;
 mod body;
 mod error_type;
 mod fate;
 mod flight;
 mod future;
+mod hand_over;
 mod reading;
 mod refusal;
 mod retries;
