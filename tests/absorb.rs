@@ -22,7 +22,7 @@ use tower_tps::Pool;
 use tower_tps::clock::Instant;
 use tower_tps::gate::SlotPhase;
 use tower_tps::layer::absorb::ResponseBody;
-use tower_tps::observe::{Observer, Sample};
+use tower_tps::observe::{Observer, RunLog, Sample};
 use tower_tps::outcome::{Outcome, Phase};
 use tower_tps::record::RequestRecord;
 
@@ -421,6 +421,40 @@ fn without_a_runtime_nothing_is_lost() {
     let end = tokio_test::task::spawn(std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx))).poll();
     assert!(matches!(end, Poll::Ready(None)));
     assert!(one(&records).handed_over_at.is_none());
+}
+
+/// The log's line has the instants of the hand-over, and without reading ahead
+/// knows none.
+#[tokio::test]
+async fn the_log_has_both_clocks() {
+    let path = std::env::temp_dir().join(format!("tower-tps-absorb-{}.jsonl", std::process::id()));
+    for limit in [PLENTY, 0] {
+        let records = Records::default();
+        let pool = Pool::builder("p").observer(RunLog::create(&path).unwrap()).observer(records.clone());
+        let pool = pool.build().unwrap();
+        respond(&pool, limit, EVENTS, tokens(2)).await.collect().await.unwrap();
+        let record = one(&records);
+        pool.close();
+        let log = std::fs::read_to_string(&path).unwrap();
+        let line = log.lines().rfind(|line| line.contains("\"type\":\"request\"")).unwrap();
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let wall = |key: &str| Some(humantime::parse_rfc3339(line[key].as_str()?).unwrap());
+        let released_at = wall("released_at").unwrap();
+        for (key, at) in [
+            ("first_token_handed_at", record.first_token_handed_at),
+            ("last_token_handed_at", record.last_token_handed_at),
+            ("handed_over_at", record.handed_over_at),
+        ] {
+            assert_eq!(at.is_some(), limit > 0, "{key}");
+            let released = record.timeline.released_at.unwrap();
+            let apart = |at: Instant| if at >= released { at.since(released) } else { released.since(at) };
+            let told = |at: std::time::SystemTime| {
+                at.duration_since(released_at).unwrap_or_else(|earlier| earlier.duration())
+            };
+            assert_eq!(wall(key).map(told), at.map(apart), "{key}");
+        }
+    }
+    std::fs::remove_file(path).unwrap();
 }
 
 /// Hears of the pool's end.

@@ -33,8 +33,7 @@ pin_project! {
     {
         /// A refusal, a body that is over, or nobody to read ahead.
         Straight { #[pin] body: Measured<B> },
-        // What is left for the client to take.
-        Ahead { ahead: Ahead<B>, left: SizeHint },
+        Ahead { ahead: Ahead<B>, size: SizeHint, taken: u64 },
     }
 }
 
@@ -48,8 +47,8 @@ where
     pub(super) fn new(body: Measured<B>, limit: usize) -> Self {
         let way = match Handle::try_current() {
             Ok(runtime) if limit > 0 && body.is_open() => {
-                let left = body.size_hint();
-                Way::Ahead { ahead: Ahead::start(body, limit, &runtime), left }
+                let size = body.size_hint();
+                Way::Ahead { ahead: Ahead::start(body, limit, &runtime), size, taken: 0 }
             }
             _ => Way::Straight { body },
         };
@@ -71,10 +70,10 @@ where
     ) -> Poll<Option<Result<Frame<B::Data>, B::Error>>> {
         match self.project().way.project() {
             WayProjection::Straight { body } => body.poll_frame(cx),
-            WayProjection::Ahead { ahead, left } => {
+            WayProjection::Ahead { ahead, taken, .. } => {
                 let frame = ready!(ahead.poll_frame(cx));
                 if let Some(data) = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()) {
-                    *left = less(left, data.remaining() as u64);
+                    *taken = taken.saturating_add(data.remaining() as u64);
                 }
                 Poll::Ready(frame)
             }
@@ -91,7 +90,7 @@ where
     fn size_hint(&self) -> SizeHint {
         match &self.way {
             Way::Straight { body } => body.size_hint(),
-            Way::Ahead { left, .. } => left.clone(),
+            Way::Ahead { size, taken, .. } => less(size, *taken),
         }
     }
 }

@@ -34,6 +34,13 @@ impl MeterLayer {
     ///
     /// It reads from the tokio runtime that the response comes in. Without one
     /// nothing is read ahead.
+    ///
+    /// ```
+    /// # use tower_tps::Pool;
+    /// let pool = Pool::builder("llama").cap(8).build()?;
+    /// let layer = pool.layer().absorb(256 * 1024);
+    /// # Ok::<_, tower_tps::gate::InvalidCap>(())
+    /// ```
     #[must_use]
     pub fn absorb(self, bytes: usize) -> AbsorbLayer {
         AbsorbLayer { meter: self, limit: bytes }
