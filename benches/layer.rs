@@ -12,6 +12,9 @@
 //!   tokenizer. `ready`: it is there when asked for. `pending`: it is asked for
 //!   in vain once, as over a network; the upstream's own part in it is
 //!   `frame/bare …`.
+//! - `frame/task …`: the same on a current-thread runtime, with an upstream that wakes
+//!   who asks it in vain: `metered`, and `absorbed`, read ahead of a client that
+//!   keeps up.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -25,7 +28,8 @@ use bytes::Bytes;
 use criterion::{Criterion, measurement::WallTime};
 use http::{Request, Response};
 use http_body::{Body, Frame};
-use tower::{Layer, Service, service_fn};
+use http_body_util::BodyExt;
+use tower::{Layer, Service, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
 use tower_tps::gate::{Acquire, Claim, Gate, Slot};
@@ -48,6 +52,7 @@ struct Endless {
     events: [Bytes; 4],
     asked: usize,
     pends: bool,
+    wakes: bool,
 }
 
 impl Body for Endless {
@@ -56,10 +61,13 @@ impl Body for Endless {
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
+        cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.asked += 1;
         if self.pends && self.asked % 2 == 1 {
+            if self.wakes {
+                cx.waker().wake_by_ref();
+            }
             return Poll::Pending;
         }
         Poll::Ready(Some(Ok(Frame::data(self.events[self.asked / 2 % 4].clone()))))
@@ -68,7 +76,7 @@ impl Body for Endless {
 
 fn response(pends: bool) -> Response<Endless> {
     let events = ["a", " word", " the", "."].map(event);
-    let body = Endless { events, asked: 0, pends };
+    let body = Endless { events, asked: 0, pends, wakes: false };
     Response::builder().header("content-type", "text/event-stream").body(body).expect("a response")
 }
 
@@ -101,6 +109,43 @@ fn frame(c: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+/// An upstream that wakes who asks it in vain.
+fn waking(_: Request<()>) -> std::future::Ready<Result<Response<Endless>, Infallible>> {
+    std::future::ready(Ok(response(true).map(|body| Endless { wakes: true, ..body })))
+}
+
+fn task<S, B>(c: &mut Criterion, name: &str, service: S)
+where
+    S: Service<Request<()>, Response = Response<B>, Error = Infallible> + Clone,
+    B: Body<Data = Bytes, Error = Infallible> + Unpin,
+{
+    // Whoever is woken has its turn next.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .event_interval(1)
+        .build()
+        .expect("a runtime");
+    c.bench_function(&format!("frame/task {name}"), |b| {
+        let mut body =
+            runtime.block_on(service.clone().oneshot(Request::new(()))).expect("a response").into_body();
+        b.iter_custom(|times| {
+            runtime.block_on(async {
+                let start = Instant::now();
+                for _ in 0..times {
+                    black_box(body.frame().await);
+                }
+                Instant::now().since(start)
+            })
+        });
+    });
+}
+
+fn tasks(c: &mut Criterion) {
+    let pool = Pool::builder("bench").cap(2).build().expect("a valid cap");
+    task(c, "metered", pool.layer().layer(service_fn(waking)));
+    task(c, "absorbed", pool.layer().absorb(256 * 1024).layer(service_fn(waking)));
 }
 
 fn take(gate: &Gate) {
@@ -190,5 +235,6 @@ fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     gate(&mut criterion);
     frame(&mut criterion);
+    tasks(&mut criterion);
     criterion.final_summary();
 }

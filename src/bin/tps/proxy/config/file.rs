@@ -69,6 +69,8 @@ struct PoolTable {
     token_timeout: Option<Duration>,
     #[serde(default, deserialize_with = "value::some_time")]
     request_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "value::some_size")]
+    absorb: Option<u64>,
     keep_alive: Option<usize>,
     #[serde(default)]
     upstream_http: UpstreamHttp,
@@ -171,6 +173,7 @@ fn pool(text: &Text<'_>, table: PoolTable) -> Result<PoolConfig, Failure> {
             token: table.token_timeout,
             request: table.request_timeout,
         },
+        absorb: table.absorb.map_or(0, super::bounded),
         headers,
         admission: Admission { classes, tenant },
         rules,

@@ -59,10 +59,17 @@ pub(super) struct PoolConfig {
     pub(super) upstream: Upstream,
     pub(super) protocol: Protocol,
     pub(super) limits: Limits,
+    /// How far to read ahead of a slow client, in bytes; 0 is not at all.
+    pub(super) absorb: usize,
     pub(super) headers: Headers,
     pub(super) admission: Admission,
     /// The requests that are for it; all, if there are none.
     pub(super) rules: Vec<Rule>,
+}
+
+/// A size as memory has it.
+fn bounded(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl Config {
@@ -89,6 +96,7 @@ impl Config {
                 token: args.token_timeout,
                 request: args.request_timeout,
             },
+            absorb: args.absorb.map_or(0, bounded),
             headers: Headers::default(),
             admission: Admission::default(),
             rules: Vec::new(),

@@ -16,7 +16,7 @@ use tower::util::BoxCloneSyncService;
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_tps::Pool;
-use tower_tps::layer::ResponseBody;
+use tower_tps::layer::absorb::ResponseBody;
 
 use super::config::{Admission, Headers, PoolConfig, Rule};
 use super::request_body::RequestBody;
@@ -52,7 +52,7 @@ impl Route {
         let (idle, http2) = (config.protocol.idle(base), config.protocol.is_http2());
         let measured = pool.connector().layer(connector.clone());
         let measured = Limited::new(Forward::new(base.clone(), measured, idle, http2), config.limits);
-        let measured = pool.layer().layer(measured);
+        let measured = pool.layer().absorb(config.absorb).layer(measured);
         let past = Forward::new(base.clone(), connector, idle, http2);
         Ok(Self {
             rules: config.rules.clone(),
