@@ -17,6 +17,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 use tower_tps::Pool;
 use tower_tps::layer::absorb::ResponseBody;
+use tower_tps::wire::ErrorFormat;
 
 use super::config::{Admission, Headers, PoolConfig, Rule};
 use super::request_body::RequestBody;
@@ -108,7 +109,9 @@ impl Service<Request<RequestBody>> for Routes {
         let model = asks_for_model.then(|| model::of(body.held())).flatten();
         let way = routes.iter().find_map(|route| Some((route, route.takes(&parts, model.as_deref())?)));
         let Some((route, is_measured)) = way else {
-            let answer = failed(Kind::NoPool, "no pool is for this path and model").map(Either::Right);
+            let format = ErrorFormat::of_path(parts.uri.path());
+            let answer =
+                failed(Kind::NoPool, format, "no pool is for this path and model").map(Either::Right);
             return Box::pin(std::future::ready(Ok(answer)));
         };
         origin::complete(&mut parts.headers);
