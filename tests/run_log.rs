@@ -179,7 +179,7 @@ fn parts_joined_and_doubled() {
     assert!(parts.len() > 3, "{parts:?}");
     let joined = cut.with_file_name("joined.jsonl");
     fs::write(&joined, parts.iter().flat_map(|part| fs::read(part).unwrap()).collect::<Vec<_>>()).unwrap();
-    let (runs, left_out) = read(&[joined.clone()]);
+    let (runs, left_out) = read(std::slice::from_ref(&joined));
     assert!(left_out.is_empty(), "{left_out:#?}");
     let of_whole = figures(&read(&[whole]).0);
     assert_eq!(figures(&runs), of_whole);
@@ -449,4 +449,37 @@ fn announced_and_never_there() {
     let (runs, left_out) = read(&[path]);
     assert!(left_out.is_empty(), "{left_out:#?}");
     assert_eq!(runs.iter().filter(|run| run.has_end()).count(), 3);
+}
+
+/// The program reports on the parts together as on any log, each pool by itself; a
+/// comparison takes one of them by its name, and does not judge what lacks a part.
+#[cfg(feature = "cli")]
+#[test]
+fn the_program_reads_them() {
+    let tps = |args: &[&str]| {
+        let output = std::process::Command::new(env!("CARGO_BIN_EXE_tps")).args(args).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (_, cut) = three_pools("program", 4_000);
+    let parts = parts(&cut);
+    let names: Vec<_> = parts.iter().map(|part| part.to_str().unwrap()).collect();
+    let (code, report) = tps(&[&["report"], &names[..]].concat());
+    assert_eq!(code, Some(0));
+    for pool in ["a", "b", "c"] {
+        assert!(report.contains(&format!("Run r, pool {pool}")), "{report}");
+    }
+    assert_eq!(report.matches("the same to the nanosecond").count(), 3, "{report}");
+    let joined = |name: &str, without: Option<usize>| {
+        let path = cut.with_file_name(name);
+        let all = parts.iter().enumerate().filter(|(index, _)| Some(*index) != without);
+        let text: Vec<u8> = all.flat_map(|(_, part)| fs::read(part).unwrap()).collect();
+        fs::write(&path, text).unwrap();
+        format!("{}#r/b", path.display())
+    };
+    let (whole, holed) = (joined("whole.jsonl", None), joined("holed.jsonl", Some(2)));
+    let words = "parts of the candidate's log are missing, as tps report tells";
+    let (code, verdict) = tps(&["compare", &whole, &holed]);
+    assert!(code == Some(3) && verdict.contains(words), "{code:?} {verdict}");
+    let (_, verdict) = tps(&["compare", &whole, &whole]);
+    assert!(!verdict.contains("are missing"), "{verdict}");
 }

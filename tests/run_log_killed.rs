@@ -15,7 +15,17 @@ const STREAM: &str = r#"{"messages":[{"content":"a b"}],"stream":true,"max_token
 /// A proxy before the simulated engine, and its address.
 fn proxy(log: &Path) -> (Child, String) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_tps"))
-        .args(["proxy", "--upstream", "sim", "--cap", "8", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+        .args([
+            "proxy",
+            "--upstream",
+            "sim",
+            "--cap",
+            "8",
+            "--listen",
+            "127.0.0.1:0",
+            "--admin",
+            "127.0.0.1:0",
+        ])
         .arg("--log")
         .arg(log)
         .stdin(Stdio::null())
@@ -101,7 +111,8 @@ fn a_kill_loses_no_more_than_a_second() {
     let (mut child, _) = proxy(&log);
     let terminated = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(terminated.success() && child.wait().unwrap().success());
-    let report = Command::new(env!("CARGO_BIN_EXE_tps")).args(["report", "--json"]).arg(&log).output().unwrap();
+    let report =
+        Command::new(env!("CARGO_BIN_EXE_tps")).args(["report", "--json"]).arg(&log).output().unwrap();
     assert!(report.status.success());
     let report: Value = serde_json::from_slice(&report.stdout).unwrap();
     let ends: Vec<_> = report["runs"].as_array().unwrap().iter().map(|run| &run["has_end"]).collect();

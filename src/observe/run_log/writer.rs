@@ -152,10 +152,12 @@ impl Writer {
         self.make_room(begins, shared);
         self.added(pool.clone(), shared);
         self.until = self.until.max(Some(at));
-        let standing = self.pools.iter().position(|standing| standing.start.pool == *pool);
-        match (news, standing) {
-            (News::Change(_, change), Some(index)) => self.pools[index].change(change),
-            (News::End(_), Some(index)) => drop(self.pools.remove(index)),
+        match news {
+            News::Change(_, change) => {
+                let standing = self.pools.iter_mut().find(|standing| standing.start.pool == *pool);
+                standing.into_iter().for_each(|standing| standing.change(change));
+            }
+            News::End(_) => self.pools.retain(|standing| standing.start.pool != *pool),
             _ => {}
         }
     }
