@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use super::run::Run;
+use super::spread;
 use super::sweep::{Moment, Sweep};
 use crate::gate::GapMeter;
 use crate::observe::Sample;
@@ -27,7 +28,11 @@ impl Recomputed {
         let mut sweep = Sweep::new(run);
         let mut moment = sweep.read(run.ends_at());
         // No row ends after the run, so each slot has been given back by then.
-        run.rows.iter().for_each(|row| moment.reading.totals.attribute(&row.phases));
+        for row in &run.rows {
+            let began_before = row.timeline.admitted_at.is_some_and(|at| at < run.meta.started_at);
+            let since = began_before.then(|| spread::phases_since(row, run.meta.started_at));
+            moment.reading.totals.attribute(since.as_ref().unwrap_or(&row.phases));
+        }
         let last = run.told.last();
         let told = |name| last.and_then(|told| told.number(name));
         let number = |name| told(name).unwrap_or(0);

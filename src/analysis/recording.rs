@@ -47,7 +47,8 @@ impl Observer for Recording {
             labels: BTreeMap::new(),
             anchor: Anchor::now(),
             dropped_records: 0,
-            end_line: 0,
+            end_in: None,
+            begins_late: false,
         };
         *self.0.lock() = Some(Gathering::new(meta));
     }

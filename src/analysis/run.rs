@@ -49,8 +49,10 @@ pub(super) struct Meta {
     pub(super) anchor: Anchor,
     /// Lines that the log's writer could not keep, as its `end` line says.
     pub(super) dropped_records: u64,
-    /// The line of its end; 0 where that is in no log.
-    pub(super) end_line: u64,
+    /// The log and the line of its end; absent where that is in none.
+    pub(super) end_in: Option<(Box<str>, u64)>,
+    /// Whether it is read from a cut on, and what was before is missing.
+    pub(super) begins_late: bool,
 }
 
 /// A run under way.
@@ -66,6 +68,12 @@ pub(super) struct Gathering {
 }
 
 impl Meta {
+    /// What was taken for the beginning is not: this is. What was told of the end stays.
+    pub(super) fn begin(&mut self, begins: Self) {
+        let (dropped_records, end_in) = (self.dropped_records, self.end_in.take());
+        *self = Self { dropped_records, end_in, ..begins };
+    }
+
     /// The counts at the start.
     pub(super) fn counts(&self) -> Counts {
         let Self { cap, backlog, backoff, .. } = *self;
@@ -138,6 +146,10 @@ impl Gathering {
         ];
         let last = last.into_iter().flatten().max().unwrap_or(self.meta.started_at);
         let ends_at = closed_at.unwrap_or(last).max(self.meta.started_at);
+        if self.meta.begins_late {
+            // They count from a start that is not here.
+            self.told.clear();
+        }
         let Self { meta, rows, names, changes, told, .. } = self;
         Run { meta, rows, names, changes, told, closed_at, ends_at, after_end }
     }

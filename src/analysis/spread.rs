@@ -59,6 +59,18 @@ pub(super) fn phases_by_instants(row: &Row) -> PhaseTimes {
     PhaseTimes::from_nanos(nanos)
 }
 
+/// What a slot did from this instant on, of a row that held it before.
+pub(super) fn phases_since(row: &Row, since: Instant) -> PhaseTimes {
+    let mut nanos = [0; SlotPhase::ALL.len()];
+    for Stretch { from, until, phase, stalled } in stretches(row) {
+        let time = until.nanos_since(from.max(since));
+        let in_a_stall = ((time as f64 * stalled).round() as u64).min(time);
+        nanos[SlotPhase::Stall as usize] += in_a_stall;
+        nanos[phase as usize] += time - in_a_stall;
+    }
+    PhaseTimes::from_nanos(nanos)
+}
+
 /// Adds a stretch unless it is empty. `spent` of its time was not a stall.
 fn push(stretches: &mut Vec<Stretch>, from: Instant, until: Instant, phase: SlotPhase, spent: Option<u64>) {
     let length = until.nanos_since(from);

@@ -1,13 +1,17 @@
-WITH lines AS (
+WITH read AS ( -- a run line of several pools is a line of each
+  SELECT *, unnest(if(json_type(pool) = 'ARRAY', pool->>'$[*]', [pool->>'$'])) AS name
   FROM read_json('run.jsonl', format = 'newline_delimited', ignore_errors = true, columns = {
-    type: 'TEXT', run_id: 'TEXT', pool: 'TEXT', outcome: 'TEXT', token_source: 'TEXT', output_tokens: 'BIGINT',
-    cap: 'BIGINT', "from": 'BIGINT', "to": 'BIGINT', started_at: 'TIMESTAMP_NS', queued_at: 'TIMESTAMP_NS',
-    admitted_at: 'TIMESTAMP_NS', released_at: 'TIMESTAMP_NS', "at": 'TIMESTAMP_NS'})
+    type: 'TEXT', run_id: 'TEXT', pool: 'JSON', outcome: 'TEXT', token_source: 'TEXT', output_tokens: 'BIGINT',
+    cap: 'JSON', "from": 'BIGINT', "to": 'BIGINT', started_at: 'TIMESTAMP_NS', pool_started_at: 'JSON',
+    queued_at: 'TIMESTAMP_NS', admitted_at: 'TIMESTAMP_NS', released_at: 'TIMESTAMP_NS', "at": 'TIMESTAMP_NS'})
+), lines AS (
+  SELECT * REPLACE (name AS pool, coalesce(cap->>name, cap->>'$')::BIGINT AS cap,
+                    coalesce((pool_started_at->>name)::TIMESTAMP_NS, started_at) AS started_at) FROM read
 ), spans AS ( -- from each step of the counts to the next
   SELECT run_id, pool, epoch_ns(lead(step.t) OVER w) - epoch_ns(step.t) AS ns,
          sum(step.waiting) OVER w > 0 AND sum(step.free) OVER w > 0 AS is_gap
   FROM lines, unnest(CASE
-      WHEN type = 'run' THEN [{t: started_at, waiting: 0, free: cap}]
+      WHEN type = 'run' AND "at" IS NULL THEN [{t: started_at, waiting: 0, free: cap}] -- with at, it goes on
       WHEN type = 'request' THEN [{t: queued_at, waiting: 1, free: 0}, {t: released_at, waiting: 0, free: 1},
                                   {t: coalesce(admitted_at, released_at), waiting: -1, free: -1}]
       WHEN type = 'cap' THEN [{t: "at", waiting: 0, free: "to" - "from"}]

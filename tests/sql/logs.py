@@ -87,6 +87,27 @@ def random_log(seed, runs):
     return "".join(json.dumps(line) + "\n" for line in lines)
 
 
+def in_parts(log):
+    """The same with one first line for all pools of a run, and another where the log was cut, which says how they stood."""
+    starts, lines = {}, []
+    for line in log.splitlines():
+        parsed = json.loads(line)
+        if parsed["type"] == "run":
+            starts.setdefault(parsed["run_id"], {})[parsed["pool"]] = parsed
+        else:
+            lines.append(line)
+    heads = []
+    for run_id, pools in starts.items():
+        several = {name: {pool: start[name] for pool, start in pools.items()} for name in ("cap", "started_at")}
+        head = {"type": "run", "run_id": run_id, "pool": list(pools), "cap": several["cap"], "started_at": at(-5)}
+        head["pool_started_at"] = several["started_at"]
+        heads.append(next(iter(pools.values())) if len(pools) == 1 else head)
+    cuts = [head | {"part": 2, "at": at(0), "backlog": 7, "backoff": 7} for head in heads]
+    middle = len(lines) // 2
+    texts = [json.dumps(head) for head in heads] + lines[:middle] + [json.dumps(cut) for cut in cuts] + lines[middle:]
+    return "".join(text + "\n" for text in texts)
+
+
 def random_run(rng, run_id, pool):
     # Few instants and many steps: most fall together with others.
     scale, last = rng.choice([1, 7, 999_999_937]), rng.choice([8, 60])

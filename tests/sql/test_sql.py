@@ -41,9 +41,11 @@ def main():
         os.remove(path)
     three, killed = logs.real(path)
     show(checks, three)
-    samples = {"three runs": three, "a killed run last": killed, "random runs": logs.random_log(seed=7, runs=300)}
-    for name, log in samples.items():
-        runs = by_run(log)
+    random = logs.random_log(seed=7, runs=300)
+    samples = {"three runs": three, "a killed run last": killed, "random runs": random}
+    parts = {"random runs, of several pools in parts": logs.in_parts(random)}
+    for name, log in (samples | parts).items():
+        runs = by_run(random if name in parts else log)
         path = os.path.join(directory, name.replace(" ", "-") + ".jsonl")
         with open(path, "w", encoding="utf-8") as file:
             file.write(log)

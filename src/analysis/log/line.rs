@@ -25,11 +25,19 @@ pub(super) struct RunLine<'a> {
     pub(super) run_id: Option<Text<'a>>,
     pub(super) started_at: At,
     pub(super) pool: Option<Pools>,
-    pub(super) cap: Option<Caps>,
+    pub(super) cap: Option<Each<u32>>,
     #[serde(borrow)]
     pub(super) version: Option<Text<'a>>,
-    #[serde(borrow)]
-    pub(super) tokenizer: Option<Text<'a>>,
+    pub(super) tokenizer: Option<Each<Box<str>>>,
+    /// When each of several pools started.
+    pub(super) pool_started_at: Option<BTreeMap<Box<str>, At>>,
+    /// Which part of the run it begins, from 1.
+    pub(super) part: Option<u32>,
+    /// Where the run was cut: there if it began in a part before, as the next two, which
+    /// are how it stood then.
+    pub(super) at: Option<At>,
+    pub(super) backlog: Option<Each<u64>>,
+    pub(super) backoff: Option<Each<u64>>,
     pub(super) labels: Option<BTreeMap<Box<str>, serde_json::Value>>,
 }
 
@@ -41,12 +49,21 @@ pub(super) enum Pools {
     Several(Vec<Box<str>>),
 }
 
-/// The cap of one pool, or of each by its name.
+/// What one pool has, or each of several by its name.
 #[derive(Debug, serde::Deserialize)]
-#[serde(untagged, expecting = "`cap` is neither a number nor numbers by pool")]
-pub(super) enum Caps {
-    One(u32),
-    Each(BTreeMap<Box<str>, u32>),
+#[serde(untagged, expecting = "it is neither one value nor values by pool")]
+pub(super) enum Each<T> {
+    One(T),
+    ByPool(BTreeMap<Box<str>, T>),
+}
+
+impl<T> Each<T> {
+    pub(super) fn of(&self, pool: &str) -> Option<&T> {
+        match self {
+            Self::One(value) => Some(value),
+            Self::ByPool(values) => values.get(pool),
+        }
+    }
 }
 
 #[derive(Debug, serde::Deserialize)]

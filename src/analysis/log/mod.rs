@@ -4,6 +4,7 @@ mod decimal;
 mod line;
 mod lines;
 mod open;
+mod parts;
 mod problems;
 mod request;
 mod runs;
@@ -13,8 +14,9 @@ use std::io::{self, BufRead};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use self::line::{Caps, ChangeLine, Pools, RequestLine, RunLine, SampleLine, Tag};
+use self::line::{ChangeLine, Each, Pools, RequestLine, RunLine, SampleLine, Tag};
 use self::lines::{LONGEST, Lines, Read};
+use self::parts::Cut;
 use self::problems::Skip;
 pub use self::problems::{Kind, LeftOut, Problem};
 use self::runs::{Of, Runs};
@@ -54,9 +56,9 @@ impl Logs {
     /// The runs that were read, in the order of their logs, and what was not.
     #[must_use]
     pub fn finish(mut self) -> (Vec<Run>, LeftOut) {
-        let runs: Vec<_> = self.runs.finish().collect();
+        let runs = self.runs.finish(&mut self.left_out);
         for run in runs.iter().filter(|run| run.after_end > 0) {
-            let (file, line) = (run.meta.file.as_deref().unwrap_or(""), run.meta.end_line);
+            let (file, line) = run.meta.end_in.as_ref().map_or(("", 0), |(file, line)| (&**file, *line));
             let reason = format!("{} requests end after this, the end of their run", run.after_end);
             self.left_out.add_several(file, line, Kind::Absurd, run.after_end, || reason);
         }
@@ -121,21 +123,29 @@ impl Logs {
     }
 
     fn pool_of(&mut self, line: &RunLine<'_>, run_id: &str, pool: &str) -> Result<(), Skip> {
-        let cap = match &line.cap {
-            Some(Caps::One(cap)) => Some(*cap),
-            Some(Caps::Each(caps)) => caps.get(pool).copied(),
-            None => None,
-        };
+        let cap = line.cap.as_ref().and_then(|cap| cap.of(pool)).copied();
         let cap = cap.filter(|cap| (1..=Gate::MAX_CAP).contains(cap));
         let cap = cap.ok_or_else(|| (Kind::Absurd, format!("the pool {pool:?} has no cap that can be")))?;
-        let mut meta = self.runs.meta(run_id, pool, line.started_at.0, cap);
+        let waiting = |each: &Option<Each<u64>>| each.as_ref().and_then(|each| each.of(pool)).copied();
+        let cut = line.at.map(|at| Cut {
+            at: at.0,
+            cap,
+            backlog: waiting(&line.backlog).unwrap_or(0).min(MOST_WAITING),
+            backoff: waiting(&line.backoff).unwrap_or(0).min(MOST_WAITING),
+        });
+        let started_at = line.pool_started_at.as_ref().and_then(|each| each.get(pool));
+        let started_at = started_at.unwrap_or(&line.started_at).0;
+        if cut.is_some_and(|cut| cut.at < started_at) {
+            return Err((Kind::Absurd, "it goes on before its run begins".to_owned()));
+        }
+        let mut meta = self.runs.meta(run_id, pool, started_at, cap);
         meta.version = line.version.as_deref().map(Into::into);
-        meta.tokenizer = line.tokenizer.as_deref().unwrap_or("").into();
+        meta.tokenizer = line.tokenizer.as_ref().and_then(|each| each.of(pool)).cloned().unwrap_or_default();
         for (key, value) in line.labels.iter().flatten() {
             let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
             meta.labels.insert(key.clone(), value.into());
         }
-        self.runs.begin(meta)
+        self.runs.begin(meta, line.part.unwrap_or(1), cut)
     }
 
     fn request(&mut self, line: &[u8]) -> Result<(), Skip> {
@@ -191,12 +201,12 @@ impl Logs {
         let (run_id, pool) = (text("run_id"), text("pool"));
         let cap = cap.map(|cap| (at, cap));
         let of = Of { run_id: run_id.as_deref(), pool: pool.as_deref(), at, cap };
-        let number_of_line = self.runs.line;
+        let place = (self.runs.file.clone(), self.runs.line);
         let run = self.runs.of(&of)?;
         let told = Told::read(at, number, time);
         if is_end {
             run.meta.dropped_records = number("dropped_records").unwrap_or(0);
-            run.meta.end_line = number_of_line;
+            run.meta.end_in = Some(place);
             run.end(told);
         } else {
             run.sample(told);

@@ -54,9 +54,13 @@ pub enum Kind {
     Duplicate,
     /// It does not say to which of several runs it belongs.
     Unclear,
-    /// It belongs to a run that has no `run` line. It is read all the
-    /// same, and that run's window begins with its first instant.
+    /// It belongs to a run that has no `run` line, or whose first part is in no log. It
+    /// is read all the same, and that run's window begins with its first instant, or
+    /// where its log was cut.
     NoStart,
+    /// Before it a part of its run is missing, whose log was cut into several. It is read
+    /// all the same.
+    MissingPart,
     /// There are more runs than are kept apart.
     TooManyRuns,
 }
@@ -77,13 +81,14 @@ impl Kind {
             Self::Duplicate => "duplicate",
             Self::Unclear => "unclear",
             Self::NoStart => "no_start",
+            Self::MissingPart => "missing_part",
             Self::TooManyRuns => "too_many_runs",
         }
     }
 
     /// Whether the line is left out for it.
     fn skips(self) -> bool {
-        self != Self::NoStart
+        !matches!(self, Self::NoStart | Self::MissingPart)
     }
 }
 

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::open::{Begun, Found, Goes, Key, Open};
-use super::problems::{Kind, Skip};
+use super::parts::{Cut, Parts};
+use super::problems::{Kind, LeftOut, Skip};
 use crate::analysis::run::{Gathering, Meta, Run};
 use crate::clock::{Anchor, Instant};
 
@@ -24,6 +25,7 @@ pub(super) struct Runs {
 #[derive(Debug)]
 struct Reading {
     gathering: Gathering,
+    parts: Parts,
     /// There where no `run` line began it.
     implied: Option<Implied>,
 }
@@ -60,19 +62,27 @@ impl Runs {
         *self = Self { all: std::mem::take(&mut self.all), file: file.into(), others, ..Self::default() };
     }
 
-    pub(super) fn finish(self) -> impl Iterator<Item = Run> {
-        self.all.into_iter().map(|Reading { mut gathering, implied }| {
+    /// The runs, and words for what is missing of them.
+    pub(super) fn finish(self, left_out: &mut LeftOut) -> Vec<Run> {
+        let finish = |Reading { mut gathering, parts, implied }| {
             if implied.is_some() {
                 gathering.imply_counts();
             }
+            tell_missing(&gathering.meta, &parts, left_out);
+            if let Some(Cut { at, cap, backlog, backoff }) = parts.beginning() {
+                let meta = &mut gathering.meta;
+                (meta.started_at, meta.begins_late) = (at, true);
+                (meta.cap, meta.backlog, meta.backoff) = (cap, backlog, backoff);
+            }
             gathering.finish()
-        })
+        };
+        self.all.into_iter().map(finish).collect()
     }
 
     /// The runs of the log that no `run` line has begun: the first line of each that
     /// was read, and words for it.
     pub(super) fn without_a_start(&self) -> impl Iterator<Item = (u64, String)> {
-        self.all.iter().skip(self.others).filter_map(|Reading { gathering, implied }| {
+        self.all.iter().skip(self.others).filter_map(|Reading { gathering, implied, .. }| {
             let (Meta { run_id, pool, .. }, Implied { line, cap_at }) = (&gathering.meta, implied.as_ref()?);
             let cap = if cap_at.is_some() { "that it tells" } else { "of 1, since it tells none" };
             let words = format!(
@@ -83,22 +93,31 @@ impl Runs {
         })
     }
 
-    /// A run begins.
+    /// A run begins, or a part of it, whose number is given: with a cut where the run began
+    /// in one before.
     ///
     /// # Errors
     /// Where it is given already, or is one too many.
-    pub(super) fn begin(&mut self, meta: Meta) -> Result<(), Skip> {
+    pub(super) fn begin(&mut self, meta: Meta, part: u32, cut: Option<Cut>) -> Result<(), Skip> {
         let key: Key = (meta.run_id.clone(), meta.pool.clone());
-        let at = meta.started_at;
-        let same = |reading: &&Reading| {
+        let (at, file, line) = (meta.started_at, self.file.clone(), self.line);
+        let same = |reading: &Reading| {
             let other = &reading.gathering.meta;
             reading.implied.is_none()
                 && (&other.run_id, &other.pool, other.started_at) == (&meta.run_id, &meta.pool, at)
         };
-        if let Some(other) = self.all.iter().find(same) {
-            let file = other.gathering.meta.file.as_deref().unwrap_or("").to_owned();
-            self.open.begin(key, Begun { at, goes: Goes::Nowhere });
-            return Err((Kind::Duplicate, format!("the same run was read from {file} already")));
+        if let Some(index) = self.all.iter().position(same) {
+            let reading = &mut self.all[index];
+            if let Some(other) = reading.parts.log_of(part) {
+                let reason = format!("the same run was read from {other} already");
+                self.open.begin(key, Begun { at, goes: Goes::Nowhere });
+                return Err((Kind::Duplicate, reason));
+            }
+            if reading.parts.add(part, cut, file, line) {
+                reading.gathering.meta.begin(meta);
+            }
+            self.open.begin(key, Begun { at, goes: Goes::To(index) });
+            return Ok(());
         }
         // A run whose first lines came before its own is it.
         if let Found::Name(name) = self.open.find(Some(&meta.run_id), Some(&meta.pool)) {
@@ -106,16 +125,15 @@ impl Runs {
                 let reading = &mut self.all[index];
                 if reading.implied.is_some() && at <= reading.gathering.meta.started_at {
                     reading.implied = None;
-                    reading.gathering.meta = {
-                        let Meta { dropped_records, end_line, .. } = reading.gathering.meta;
-                        Meta { dropped_records, end_line, ..meta }
-                    };
+                    reading.parts.add(part, cut, file, line);
+                    reading.gathering.meta.begin(meta);
                     self.open.began(name, index, at);
                     return Ok(());
                 }
             }
         }
         let index = self.add(Gathering::new(meta), None)?;
+        self.all[index].parts.add(part, cut, file, line);
         self.open.begin(key, Begun { at, goes: Goes::To(index) });
         Ok(())
     }
@@ -125,7 +143,7 @@ impl Runs {
             let reason = format!("there are more than {} runs: give fewer logs at once", Self::MOST_RUNS);
             return Err((Kind::TooManyRuns, reason));
         }
-        self.all.push(Reading { gathering, implied });
+        self.all.push(Reading { gathering, parts: Parts::default(), implied });
         Ok(self.all.len() - 1)
     }
 
@@ -158,7 +176,7 @@ impl Runs {
                 index
             }
         };
-        let Reading { gathering, implied } = &mut self.all[index];
+        let Reading { gathering, implied, .. } = &mut self.all[index];
         let started_at = gathering.meta.started_at;
         if at.since(started_at).max(started_at.since(at)) > Self::LONGEST_RUN {
             return Err((Kind::Absurd, "it is years away from its run".to_owned()));
@@ -197,7 +215,27 @@ impl Runs {
             labels: BTreeMap::new(),
             anchor: Anchor::unix(),
             dropped_records: 0,
-            end_line: 0,
+            end_in: None,
+            begins_late: false,
         }
+    }
+}
+
+/// Tells of a run's parts that are in no log.
+fn tell_missing(meta: &Meta, parts: &Parts, left_out: &mut LeftOut) {
+    let Meta { run_id, pool, .. } = meta;
+    let of = format!("of the run {run_id:?} of the pool {pool:?}");
+    if let (Some(_), Some((part, file, line))) = (parts.beginning(), parts.earliest()) {
+        left_out.add(file, line, Kind::NoStart, || {
+            format!("what is before part {part} {of} is in no log: it is read from there on, and its totals since its start are held against nothing")
+        });
+    }
+    for (from, to, file, line) in parts.missing() {
+        let (parts, are) = if from == to {
+            (format!("part {from}"), "is")
+        } else {
+            (format!("parts {from} to {to}"), "are")
+        };
+        left_out.add(file, line, Kind::MissingPart, || format!("{parts} {of} {are} in no log"));
     }
 }

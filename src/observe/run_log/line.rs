@@ -8,9 +8,10 @@ use std::io::Write;
 use std::time::Duration;
 
 use super::Run;
+use super::part::{Cut, Standing};
 use crate::clock::Instant;
 use crate::gate::{Change, PhaseTimes, SlotPhase};
-use crate::observe::{Sample, Start};
+use crate::observe::Sample;
 use crate::record::RequestRecord;
 
 /// One line under way. Writing to memory cannot fail.
@@ -20,14 +21,31 @@ pub(super) struct Line<'a> {
 }
 
 impl<'a> Line<'a> {
-    pub(super) fn run(out: &'a mut Vec<u8>, start: &Start, run: &'a Run) {
+    /// The line that begins a run, or that begins a part of it where its log was cut.
+    pub(super) fn run(out: &'a mut Vec<u8>, pools: &[Standing], part: u32, cut: Option<Cut>, run: &'a Run) {
+        let Some(started_at) = pools.iter().map(|pool| pool.start.at).min() else { return };
         let mut line = Self::begin(out, "run", run);
         line.text("version", env!("CARGO_PKG_VERSION"));
-        line.instant("started_at", start.at);
-        line.text("pool", &start.pool);
-        line.value("cap", start.cap);
-        line.text("tokenizer", &start.tokenizer);
-        line.time("sample_interval", start.sample_interval);
+        line.instant("started_at", started_at);
+        line.key("pool");
+        match pools {
+            [pool] => line.string(&pool.start.pool),
+            _ => line.list(pools, |line, pool| line.string(&pool.start.pool)),
+        }
+        line.each("cap", pools, |line, pool| line.bare(pool.cap()));
+        line.each("tokenizer", pools, |line, pool| line.string(&pool.start.tokenizer));
+        line.each("sample_interval", pools, |line, pool| line.bare_time(pool.start.sample_interval));
+        if pools.len() > 1 {
+            line.each("pool_started_at", pools, |line, pool| line.bare_instant(pool.start.at));
+        }
+        if part > 1 {
+            line.value("part", part);
+        }
+        if let Some(Cut { at }) = cut {
+            line.instant("at", at);
+            line.each("backlog", pools, |line, pool| line.bare(pool.backlog()));
+            line.each("backoff", pools, |line, pool| line.bare(pool.backoff()));
+        }
         let labels: serde_json::Map<_, _> =
             run.labels.iter().map(|(key, value)| (key.to_string(), value.to_string().into())).collect();
         line.value("labels", serde_json::Value::Object(labels));
@@ -231,6 +249,24 @@ impl<'a> Line<'a> {
         self.out.push(b']');
     }
 
+    /// What each pool has of its own: the value of a single one, or values by pool.
+    fn each(&mut self, key: &str, pools: &[Standing], write: impl Fn(&mut Self, &Standing)) {
+        self.key(key);
+        if let [pool] = pools {
+            return write(self, pool);
+        }
+        self.out.push(b'{');
+        for (index, pool) in pools.iter().enumerate() {
+            if index > 0 {
+                self.out.push(b',');
+            }
+            self.string(&pool.start.pool);
+            self.out.push(b':');
+            write(self, pool);
+        }
+        self.out.push(b'}');
+    }
+
     fn text(&mut self, key: &str, text: &str) {
         self.key(key);
         self.string(text);
@@ -239,17 +275,29 @@ impl<'a> Line<'a> {
     /// A value whose `Display` is JSON.
     fn value(&mut self, key: &str, value: impl Display) {
         self.key(key);
-        let _ = write!(self.out, "{value}");
+        self.bare(value);
     }
 
     fn instant(&mut self, key: &str, at: Instant) {
-        let wall = self.run.anchor.wall(at);
         self.key(key);
-        let _ = write!(self.out, "\"{}\"", humantime::format_rfc3339_nanos(wall));
+        self.bare_instant(at);
     }
 
     fn time(&mut self, key: &str, time: Duration) {
         self.key(key);
+        self.bare_time(time);
+    }
+
+    fn bare(&mut self, value: impl Display) {
+        let _ = write!(self.out, "{value}");
+    }
+
+    fn bare_instant(&mut self, at: Instant) {
+        let wall = self.run.anchor.wall(at);
+        let _ = write!(self.out, "\"{}\"", humantime::format_rfc3339_nanos(wall));
+    }
+
+    fn bare_time(&mut self, time: Duration) {
         let _ = write!(self.out, "{}.{:09}", time.as_secs(), time.subsec_nanos());
     }
 

@@ -7,7 +7,7 @@ pub(crate) mod text;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tower_tps::analysis::{Comparison, Decision, Demands, LeftOut, Run, html};
+use tower_tps::analysis::{Comparison, Decision, Demands, Kind, LeftOut, Run, html};
 
 use crate::args::CompareArgs;
 use crate::failure::Failure;
@@ -37,6 +37,11 @@ fn judge(args: &CompareArgs) -> Result<ExitCode, Failure> {
                 left_out.skipped
             );
             let verdict = &mut comparison.verdict;
+            if left_out.kinds.contains_key(Kind::MissingPart.as_str()) {
+                let words = format!("parts of the {name}'s log are missing, as tps report tells");
+                verdict.not_judged.push(words);
+                verdict.accepted = false;
+            }
             if left_out.skipped as f64 > left_out.lines as f64 * MOST_LEFT_OUT {
                 verdict.not_judged.push(words);
                 verdict.accepted = false;
