@@ -419,3 +419,42 @@ async fn a_slow_client_holds_no_slot_where_it_is_read_ahead_of() {
     assert!(at("released_at") < at("handed_over_at"));
     assert!(at("last_token_at") < at("last_token_handed_at"));
 }
+
+/// Several pools share a log, which is cut by its size and opened anew on SIGUSR1; its
+/// parts together tell of every request, pool by pool.
+#[tokio::test]
+async fn one_log_takes_all_pools_and_may_be_cut() {
+    let upstream = Upstream::start().await;
+    let folder = file("parts");
+    std::fs::remove_dir_all(&folder).ok();
+    std::fs::create_dir(&folder).unwrap();
+    let log = folder.join("run.jsonl");
+    let config = TWO_POOLS.replace("URL", &upstream.url());
+    let config = format!("log = \"{}\"\nlog_rotate = \"4KiB\"\n{config}", log.display());
+    let (mut proxy, _) = configured("parts.toml", &config);
+    for _ in 0..8 {
+        post(&proxy, "/v1/chat/completions", r#"{"model": "llama-3"}"#).await.text().await.unwrap();
+        post(&proxy, "/v1/chat/completions", r#"{"model": "gpt-5"}"#).await.text().await.unwrap();
+    }
+    // Once what there is has been written, it is moved away.
+    while lines(&log, "run").is_empty() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    std::fs::rename(&log, folder.join("run.jsonl.moved")).unwrap();
+    proxy.signal("-USR1");
+    while !log.exists() {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(proxy.terminate().code(), Some(0));
+    let parts: Vec<_> = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert!(parts.len() > 2, "{parts:?}");
+    let requests = parts.iter().flat_map(|part| lines(part, "request"));
+    let (llama, hosted): (Vec<_>, Vec<_>) = requests.partition(|line| line["pool"] == "llama");
+    assert_eq!((llama.len(), hosted.len()), (8, 8));
+    let output = tps("report --json").args(&parts).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let runs = report["runs"].as_array().unwrap();
+    assert_eq!(runs.len(), 2, "one for each pool: {report}");
+    assert!(runs.iter().all(|run| run["requests"] == 8), "{report}");
+}

@@ -56,6 +56,10 @@ pub(crate) struct ProxyArgs {
     /// Where to write the run log; an existing file is continued
     #[arg(long, value_name = "FILE.jsonl")]
     pub(crate) log: Option<PathBuf>,
+    /// How large the run log may become before it is kept as FILE.jsonl.1, .2 and so on, and begun
+    /// anew [default: unbounded]
+    #[arg(long, value_name = "SIZE", value_parser = size, requires = "log")]
+    pub(crate) log_rotate: Option<u64>,
     /// The run's name in the log [default: a random one]
     #[arg(long, value_name = "ID")]
     pub(crate) run_id: Option<String>,
@@ -75,7 +79,7 @@ pub(crate) struct ProxyArgs {
         long,
         value_name = "FILE.toml",
         conflicts_with_all = [
-            "upstream", "cap", "listen", "admin", "max_queue", "queue_timeout", "log", "run_id",
+            "upstream", "cap", "listen", "admin", "max_queue", "queue_timeout", "log", "log_rotate", "run_id",
             "sample_interval", "tokenizer", "drain_timeout", "connect_timeout", "first_byte_timeout",
             "token_timeout", "request_timeout", "max_request", "absorb", "keep_alive", "upstream_http", "ca",
             "tls_cert", "tls_key"

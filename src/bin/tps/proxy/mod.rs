@@ -67,7 +67,7 @@ async fn serve(
             match signals.next().await {
                 Wish::Stop => return,
                 Wish::Reload => reload(args, &mut running).await,
-                Wish::ReopenLog => {}
+                Wish::ReopenLog => running.reopen_log(),
             }
         }
     };
@@ -82,7 +82,7 @@ async fn serve(
         () = signals.stop() => eprintln!("tps: stopping at once"),
     }
     admin.abort();
-    closing::all(&running.pools.all(), &mut signals).await?;
+    closing::all(&running.all_pools(), &mut signals).await?;
     match running.dropped() {
         0 => Ok(()),
         count => Err(Failure::running("--log", format!("{count} lines could not be written"))),

@@ -1,8 +1,10 @@
 //! A proxy that runs: its pools and the ways to them, and how a reload changes both.
 
+use std::path::Path;
+
 use http::Uri;
 use tower_tps::Pool;
-use tower_tps::observe::{Dropped, RunLog};
+use tower_tps::observe::RunLog;
 use tower_tps::pool;
 use tower_tps::sim::Engine;
 
@@ -22,7 +24,9 @@ pub(super) struct Running {
     pub(super) certificate: Option<Certificate>,
     pub(super) pools: Pools,
     pub(super) routes: Routes,
-    dropped: Option<Dropped>,
+    log: Option<RunLog>,
+    /// Pools that were taken away, each until its last request has been told.
+    leaving: Vec<Pool>,
 }
 
 impl Running {
@@ -37,12 +41,15 @@ impl Running {
             certificate,
             pools: Pools::default(),
             routes: Routes::default(),
-            dropped: None,
+            log: None,
+            leaving: Vec::new(),
             config,
         };
         let builders = running.config.pools.iter().map(|pool| builder(&running.config, pool));
         let builders = builders.collect::<Result<Vec<_>, _>>()?;
-        let pools = running.build(builders)?;
+        running.log = running.config.log.as_deref().map(|path| log(path, &running.config)).transpose()?;
+        let pools =
+            builders.into_iter().map(|builder| running.build(builder)).collect::<Result<Vec<_>, _>>()?;
         running.routes.replace(running.ways(&running.config, &pools)?);
         running.pools.replace(pools);
         Ok(running)
@@ -57,6 +64,15 @@ impl Running {
     /// is cut. What cannot change while it runs is an error, and then nothing changes.
     pub(super) async fn reload(&mut self, config: Config) -> Result<(), Failure> {
         self.config.can_become(&config)?;
+        self.leaving.retain(|pool| !pool.is_closed());
+        if let Some(pool) = config.pools.iter().find(|pool| self.is_leaving(&pool.name)) {
+            let why = "the pool that had this name has requests under way";
+            return Err(Failure::usage(
+                format!("{}name", pool.place),
+                why,
+                "reload again when they have ended",
+            ));
+        }
         if self.engine.is_none() && config.pools.iter().any(|pool| pool.upstream == Upstream::Sim) {
             self.engine = Some(engine().await?);
         }
@@ -67,7 +83,7 @@ impl Running {
         for pool in &config.pools {
             pools.push(match self.pools.get(&pool.name) {
                 Some(pool) => pool,
-                None => self.build(vec![builder(&config, pool)?])?.remove(0),
+                None => self.build(builder(&config, pool)?)?,
             });
         }
         let ways = self.ways(&config, &pools)?;
@@ -77,6 +93,7 @@ impl Running {
         }
         self.routes.replace(ways);
         for pool in self.pools.replace(pools) {
+            self.leaving.push(pool.clone());
             // It serves what it has, however long that takes.
             tokio::spawn(async move { closing::when_settled(&pool).await });
         }
@@ -84,32 +101,32 @@ impl Running {
         Ok(())
     }
 
-    /// How many lines of the log could not be written.
-    pub(super) fn dropped(&self) -> u64 {
-        self.dropped.as_ref().map_or(0, Dropped::count)
+    /// Opens the log anew, since its file was moved away.
+    pub(super) fn reopen_log(&self) {
+        if let Some(log) = &self.log {
+            log.reopen();
+        }
     }
 
-    fn build(&mut self, builders: Vec<pool::Builder>) -> Result<Vec<Pool>, Failure> {
-        let mut log = None;
-        if let Some(path) = &self.config.log {
-            let opened = RunLog::create(path).map_err(|error| {
-                Failure::usage(format!("--log {}", path.display()), error, "give a file that can be written")
-            })?;
-            let opened = match &self.config.run_id {
-                Some(id) => opened.run_id(id),
-                None => opened,
-            };
-            self.dropped = Some(opened.dropped());
-            log = Some(opened);
+    /// How many lines of the log could not be written.
+    pub(super) fn dropped(&self) -> u64 {
+        self.log.as_ref().map_or(0, |log| log.dropped().count())
+    }
+
+    /// All pools that have requests, those that were taken away included.
+    pub(super) fn all_pools(&self) -> Vec<Pool> {
+        self.pools.all().into_iter().chain(self.leaving.iter().cloned()).collect()
+    }
+
+    fn is_leaving(&self, name: &str) -> bool {
+        self.leaving.iter().any(|pool| **pool.name() == *name)
+    }
+
+    fn build(&self, mut builder: pool::Builder) -> Result<Pool, Failure> {
+        if let Some(log) = &self.log {
+            builder = builder.observer(log.clone());
         }
-        let mut pools = Vec::new();
-        for mut builder in builders {
-            if let Some(log) = log.take() {
-                builder = builder.observer(log);
-            }
-            pools.push(builder.build().map_err(|error| Failure::usage("--cap", error, "see --help"))?);
-        }
-        Ok(pools)
+        builder.build().map_err(|error| Failure::usage("cap", error, "see --help"))
     }
 
     fn ways(&self, config: &Config, pools: &[Pool]) -> Result<Vec<Route>, Failure> {
@@ -127,6 +144,22 @@ impl Running {
             (Upstream::Sim, None) => Err(Failure::running("the engine", "it did not start")),
         }
     }
+}
+
+/// The log that all pools write to.
+fn log(path: &Path, config: &Config) -> Result<RunLog, Failure> {
+    let log = RunLog::create(path).map_err(|error| {
+        Failure::usage(format!("--log {}", path.display()), error, "give a file that can be written")
+    })?;
+    let log = match &config.run_id {
+        Some(id) => log.run_id(id),
+        None => log,
+    };
+    let log = match config.log_rotate {
+        Some(size) => log.rotate(size),
+        None => log,
+    };
+    Ok(log.pools(config.pools.len()).on_failure(|error| eprintln!("tps: --log: {error}")))
 }
 
 async fn engine() -> Result<Engine, Failure> {

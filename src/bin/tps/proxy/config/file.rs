@@ -30,6 +30,8 @@ struct File {
     admin: SocketAddr,
     tls: Option<TlsTable>,
     log: Option<PathBuf>,
+    #[serde(default, deserialize_with = "value::some_size")]
+    log_rotate: Option<u64>,
     run_id: Option<String>,
     #[serde(default = "value::a_second", deserialize_with = "value::time")]
     sample_interval: Duration,
@@ -136,6 +138,7 @@ pub(super) fn read(path: &Path) -> Result<Config, Failure> {
         admin: file.admin,
         tls: file.tls.map(|TlsTable { cert, key }| Tls { cert, key }),
         log: file.log,
+        log_rotate: file.log_rotate,
         run_id: file.run_id,
         sample_interval: file.sample_interval,
         drain_timeout: file.drain_timeout,
