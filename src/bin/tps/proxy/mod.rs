@@ -2,6 +2,7 @@
 
 mod admin;
 pub(crate) mod forward;
+mod pools;
 pub(crate) mod request_body;
 pub(crate) mod server;
 
@@ -15,8 +16,9 @@ use tower_tps::Pool;
 use tower_tps::observe::{Dropped, RunLog};
 use tower_tps::sim::Engine;
 
-use self::admin::Admin;
+use self::admin::{Admin, Recent, Token};
 use self::forward::Forward;
+use self::pools::Pools;
 use crate::args::{ProxyArgs, Upstream};
 use crate::failure::Failure;
 use crate::tokenizers;
@@ -39,6 +41,7 @@ pub(crate) fn run(args: &ProxyArgs) -> Result<(), Failure> {
 
 async fn serve(args: &ProxyArgs) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
+    let token = Token::for_address(args.admin, args.admin_token_file.as_deref())?;
     // The addresses first: a log is begun only once nothing else can fail.
     let clients = bind(args.listen, "--listen").await?;
     let operators = bind(args.admin, "--admin").await?;
@@ -56,12 +59,13 @@ async fn serve(args: &ProxyArgs) -> Result<(), Failure> {
         (Upstream::Sim, None) => return Err(Failure::running("the engine", "it did not start")),
     };
     let metrics = admin::recorder()?;
-    let (pool, dropped) = pool(args)?;
+    let recent = Recent::default();
+    let (pool, dropped) = pool(args, recent.clone())?;
     let ready = Arc::new(AtomicBool::new(true));
     eprintln!("tps: http://{} -> {base}, cap {}", address(&clients), args.cap);
     eprintln!("tps: admin on http://{}", address(&operators));
 
-    let admin = Admin { pool: pool.clone(), metrics, ready: ready.clone() };
+    let admin = Admin { pools: Pools::new(pool.clone()), recent, metrics, ready: ready.clone(), token };
     let admin = tokio::spawn(admin.serve(operators));
     // No connection is kept: llama.cpp closes one right after a streamed response
     // that it announced as kept alive, and a request that was just sent on it is
@@ -116,10 +120,13 @@ async fn close(pool: Pool, signals: &mut Signals) -> Result<(), Failure> {
 }
 
 /// The pool, and the count of what its log has lost, if it has one.
-fn pool(args: &ProxyArgs) -> Result<(Pool, Option<Dropped>), Failure> {
+fn pool(args: &ProxyArgs, recent: Recent) -> Result<(Pool, Option<Dropped>), Failure> {
     let tokens = tokenizers::load(&args.tokenizer)?;
-    let mut builder =
-        Pool::builder("proxy").cap(args.cap).sample_interval(args.sample_interval).tokenizer(tokens);
+    let mut builder = Pool::builder("proxy")
+        .cap(args.cap)
+        .sample_interval(args.sample_interval)
+        .tokenizer(tokens)
+        .observer(recent);
     if let Some(waiting) = args.max_queue {
         builder = builder.max_queue(waiting);
     }
