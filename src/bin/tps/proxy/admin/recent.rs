@@ -42,13 +42,17 @@ struct Ended {
 struct Ring<T>(VecDeque<(Instant, T)>);
 
 impl Recent {
-    /// The distributions of a pool, and how its requests ended. Times are seconds.
-    pub(super) fn of(&self, pool: &str) -> Value {
+    /// The distributions of a pool that has run for so long, and how its requests
+    /// ended. Times are seconds.
+    pub(super) fn of(&self, pool: &str, runs: Duration) -> Value {
         let now = Instant::now();
-        let (first, ended) = match self.0.lock().get_mut(pool) {
-            Some(requests) => (requests.first.since(now), requests.ended.since(now)),
-            None => (Held::default(), Held::default()),
+        let (first, ended) = {
+            let mut pools = self.0.lock();
+            let requests = pools.get_mut(pool);
+            requests.map(|requests| (requests.first.since(now), requests.ended.since(now))).unzip()
         };
+        let (first, ended) = (first.unwrap_or_default(), ended.unwrap_or_default());
+        let window = |reaches: Option<Duration>| reaches.unwrap_or(WINDOW).min(runs).as_secs_f64();
         let mut outcomes = BTreeMap::new();
         for ended in &ended.values {
             *outcomes.entry(ended.outcome.as_str()).or_insert(0_u64) += 1;
@@ -57,9 +61,9 @@ impl Recent {
         let decided = ended.values.len() as u64 - number(Outcome::Cancelled);
         let rates = ended.values.iter().filter_map(|ended| ended.stream_tps);
         json!({
-            "first_tokens": {"window_time": first.window, "ttft": Distribution::of(first.values)},
+            "first_tokens": {"window_time": window(first.reaches), "ttft": Distribution::of(first.values)},
             "ended": {
-                "window_time": ended.window,
+                "window_time": window(ended.reaches),
                 "outcomes": outcomes,
                 "success_rate": (decided > 0).then(|| number(Outcome::Completed) as f64 / decided as f64),
                 "stream_tps": Distribution::of(rates.collect()),
@@ -99,10 +103,10 @@ impl Observer for Recent {
 
 // === impl Ring ===
 
-/// What a ring holds of a window, and how long that is in seconds.
+/// What a ring holds of its window, and how far back it reaches where that is less.
 struct Held<T> {
     values: Vec<T>,
-    window: f64,
+    reaches: Option<Duration>,
 }
 
 impl<T: Copy> Ring<T> {
@@ -114,12 +118,11 @@ impl<T: Copy> Ring<T> {
     }
 
     fn since(&mut self, now: Instant) -> Held<T> {
-        let is_full = self.0.len() == MOST;
-        let oldest = self.0.front().map_or(WINDOW, |(at, _)| now.since(*at));
-        let window = if is_full { oldest.min(WINDOW) } else { WINDOW };
         let old = self.0.partition_point(|(at, _)| now.since(*at) > WINDOW);
         self.0.drain(..old);
-        Held { values: self.0.iter().map(|(_, value)| *value).collect(), window: window.as_secs_f64() }
+        let oldest = self.0.front().filter(|_| self.0.len() == MOST);
+        let reaches = oldest.map(|(at, _)| now.since(*at));
+        Held { values: self.0.iter().map(|(_, value)| *value).collect(), reaches }
     }
 }
 
@@ -131,6 +134,30 @@ impl<T> Default for Ring<T> {
 
 impl<T> Default for Held<T> {
     fn default() -> Self {
-        Self { values: Vec::new(), window: WINDOW.as_secs_f64() }
+        Self { values: Vec::new(), reaches: None }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is older than the window is forgotten; of more than it holds, the
+    /// last are kept, and it says how far back they reach.
+    #[tokio::test(start_paused = true)]
+    async fn a_window_and_no_more() {
+        let (mut ring, start) = (Ring::default(), Instant::now());
+        let at = |seconds: u64| start.after(Duration::from_secs(seconds)).unwrap();
+        for second in 0..1_000 {
+            ring.push(at(second), second);
+        }
+        let held = ring.since(at(1_000));
+        assert_eq!((held.values.first(), held.values.len(), held.reaches), (Some(&700), 300, None));
+        for number in 0..10_000 {
+            ring.push(at(1_001 + number / 1_000), number);
+        }
+        let held = ring.since(at(1_011));
+        let reaches = Some(Duration::from_secs(5));
+        assert_eq!((held.values.first(), held.values.len(), held.reaches), (Some(&5_904), MOST, reaches));
     }
 }

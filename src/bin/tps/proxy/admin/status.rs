@@ -55,7 +55,7 @@ pub(super) fn of(pool: &Pool, recent: &Recent) -> Value {
         "abandoned_slot_time": seconds(sample.abandoned_slot_time()),
         "diagnosis": Diagnosis::of(&before, sample),
         "last_minute": since(&before, sample),
-        "recent": recent.of(&sample.pool),
+        "recent": recent.of(&sample.pool, totals.window_time()),
         "under_way": {
             "in_flight": each(&under_way.in_flight, |slot| in_flight(slot, &sample.reading)),
             "queued": each(&under_way.queued, |place| queued(place, &sample.reading)),
