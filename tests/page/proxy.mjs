@@ -8,7 +8,7 @@ export class Proxy {
   // Ports are given where a restart is to be found at the same place.
   static async start({ cap, args = [], listen = "127.0.0.1:0", admin = "127.0.0.1:0" }) {
     const proxy = new Proxy();
-    const all = ["proxy", "--upstream", "sim", "--cap", cap, "--listen", listen, "--admin", admin, "--drain-timeout", "1s"];
+    const all = ["proxy", "--upstream", "sim", "--cap", cap, "--listen", listen, "--admin", admin, "--drain-timeout", "4s"];
     proxy.child = spawn(process.env.TPS_BIN, [...all.map(String), ...args], { stdio: ["ignore", "ignore", "pipe"] });
     proxy.said = [];
     proxy.held = [];
