@@ -2,61 +2,29 @@
 //! what is told to those who look.
 #![cfg(feature = "cli")]
 
-use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::header::{AUTHORIZATION, HOST};
 use reqwest::{Client, Method, RequestBuilder, Response};
 use serde_json::Value;
 
+#[path = "support/tps.rs"]
+mod support;
+
+use self::support::{Proxy, run, tps};
+
 const STREAM: &str = r#"{"messages":[{"content":"rosebud"}],"user":"alice","stream":true,"max_tokens":8}"#;
 
-fn tps(args: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tps"));
-    command.args(args.split_whitespace()).stdin(Stdio::null());
-    command
-}
-
 fn file(name: &str, text: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let path = support::file(name);
     std::fs::write(&path, text).unwrap();
     path
 }
 
-/// A proxy before the simulated engine. Killed when dropped.
-struct Proxy {
-    child: Child,
-    clients: String,
-    admin: String,
-    said: Arc<Mutex<String>>,
-}
-
 impl Proxy {
-    fn start(args: &str) -> Self {
-        let all = format!("proxy --upstream sim --listen 127.0.0.1:0 {args}");
-        let all = if args.contains("--admin ") { all } else { format!("{all} --admin 127.0.0.1:0") };
-        let mut child = tps(&all).stderr(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut address = |before: &str| {
-            let line = lines.next().unwrap().unwrap();
-            let (_, rest) = line.split_once(before).unwrap_or_else(|| panic!("said: {line}"));
-            rest.split(' ').next().unwrap().to_owned()
-        };
-        let clients = address("tps: http://");
-        let admin = address("tps: admin on http://").replace("0.0.0.0", "127.0.0.1");
-        let said = Arc::new(Mutex::new(String::new()));
-        let saying = said.clone();
-        std::thread::spawn(move || {
-            lines.map_while(Result::ok).for_each(|line| saying.lock().unwrap().push_str(&line));
-        });
-        Self { child, clients, admin, said }
-    }
-
     fn at(&self, method: Method, path: &str) -> RequestBuilder {
-        Client::new().request(method, format!("http://{}{path}", self.admin))
+        Client::new().request(method, format!("{}{path}", self.admin))
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
@@ -67,13 +35,14 @@ impl Proxy {
         self.at(Method::PUT, "/cap").body(body)
     }
 
-    async fn status(&self) -> Value {
-        serde_json::from_str(&text(self.get("/status")).await).unwrap()
+    /// A stream with a key.
+    fn stream(&self) -> RequestBuilder {
+        self.post(STREAM).header(AUTHORIZATION, "Bearer sk-sesame")
     }
 
-    /// A stream that has had half of its tokens, and gets no more.
+    /// One that has had half of its tokens, and gets no more.
     async fn stalled(&self) -> Response {
-        let mut response = self.post().header("x-sim-fault", "stall").send().await.unwrap();
+        let mut response = self.stream().header("x-sim-fault", "stall").send().await.unwrap();
         let mut text = String::new();
         // The role, and half of the tokens.
         while text.matches("\"content\":").count() < 5 {
@@ -82,31 +51,10 @@ impl Proxy {
         response
     }
 
-    fn post(&self) -> RequestBuilder {
-        let key = "Bearer sk-sesame";
-        Client::new()
-            .post(format!("http://{}/v1/chat/completions", self.clients))
-            .header(AUTHORIZATION, key)
-            .body(STREAM)
-    }
-
     async fn reaches(&self, name: &str, value: u64) {
         while self.status().await[name] != value {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-    }
-
-    fn terminate(&mut self) -> Option<i32> {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-        self.child.wait().unwrap().code()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -135,15 +83,15 @@ fn no_open_address_without_a_token() {
     let (empty, blank) = (file("empty.token", "\n"), file("blank.token", "two words\n"));
     let long = file("long.token", &"x".repeat(5_000));
     for (args, thing, mend) in [
-        ("--admin 0.0.0.0:0".to_owned(), "--admin 0.0.0.0:0", "--admin-token-file FILE"),
-        ("--admin [::]:0".to_owned(), "--admin [::]:0", "--admin-token-file FILE"),
+        ("--admin 0.0.0.0:0".to_owned(), "--admin 0.0.0.0:", "--admin-token-file FILE"),
+        ("--admin [::]:0".to_owned(), "--admin [::]:", "--admin-token-file FILE"),
         ("--admin-token-file /nowhere/token".to_owned(), "/nowhere/token: No such file", "openssl rand"),
         (format!("--admin-token-file {}", empty.display()), "it is empty", "openssl rand"),
         (format!("--admin-token-file {}", blank.display()), "visible ASCII", "openssl rand"),
         (format!("--admin-token-file {}", long.display()), "too long", "openssl rand"),
     ] {
-        let output =
-            tps(&format!("proxy --upstream sim --cap 2 --listen 127.0.0.1:0 {args}")).output().unwrap();
+        let admin = if args.contains("--admin ") { "" } else { "--admin 127.0.0.1:0" };
+        let output = run(&format!("proxy --upstream sim --cap 2 --listen 127.0.0.1:0 {admin} {args}"));
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), said.lines().count()), (Some(2), 1), "{args}: {said}");
         assert!(said.contains(thing) && said.contains(mend), "{args}: {said}");
@@ -155,7 +103,10 @@ fn no_open_address_without_a_token() {
 #[tokio::test]
 async fn changes_need_the_token() {
     let token = file("set.token", "s3same\r\n");
-    let proxy = Proxy::start(&format!("--cap 2 --admin 0.0.0.0:0 --admin-token-file {}", token.display()));
+    let proxy = Proxy::of(&mut tps(&format!(
+        "proxy --upstream sim --cap 2 --listen 127.0.0.1:0 --admin 0.0.0.0:0 --admin-token-file {}",
+        token.display()
+    )));
     let put = || proxy.put("{\"cap\": 9}");
     let bare = put().send().await.unwrap();
     assert_eq!(bare.status().as_u16(), 401);
@@ -182,8 +133,8 @@ async fn changes_need_the_token() {
 /// those who listen, whatever its browser tells of it.
 #[tokio::test]
 async fn no_other_site_gets_in() {
-    let proxy = Proxy::start("--cap 2");
-    let own = format!("http://{}", proxy.admin);
+    let proxy = Proxy::start("sim", "--cap 2");
+    let own = proxy.admin.clone();
     for (name, value, expected) in [
         ("origin", "http://evil.example", 403),
         ("origin", "http://127.0.0.1:1", 403),
@@ -207,7 +158,7 @@ async fn no_other_site_gets_in() {
 /// loopback, neither to read nor to change.
 #[tokio::test]
 async fn no_name_of_anothers_gets_in() {
-    let proxy = Proxy::start("--cap 2");
+    let proxy = Proxy::start("sim", "--cap 2");
     for (host, expected) in [
         ("evil.example", 421),
         ("127.0.0.1.evil.example", 421),
@@ -226,7 +177,7 @@ async fn no_name_of_anothers_gets_in() {
 /// a frame; and the page may run nothing and ask nothing but its own.
 #[tokio::test]
 async fn what_a_browser_may_do() {
-    let proxy = Proxy::start("--cap 2");
+    let proxy = Proxy::start("sim", "--cap 2");
     let asked = [
         (proxy.get("/"), 200),
         (proxy.get("/status"), 200),
@@ -261,7 +212,7 @@ async fn what_a_browser_may_do() {
 #[tokio::test]
 async fn looking_leaves_the_log_alone() {
     let log = file("looking.jsonl", "");
-    let mut proxy = Proxy::start(&format!("--cap 2 --sample-interval 1h --log {}", log.display()));
+    let mut proxy = Proxy::start("sim", &format!("--cap 2 --sample-interval 1h --log {}", log.display()));
     let held = proxy.stalled().await;
     let mut events = proxy.get("/events").send().await.unwrap();
     event(&mut events).await.unwrap();
@@ -272,7 +223,7 @@ async fn looking_leaves_the_log_alone() {
     }
     drop(held);
     proxy.reaches("in_flight", 0).await;
-    assert_eq!(proxy.terminate(), Some(0));
+    assert_eq!(proxy.terminate().code(), Some(0));
     let text = std::fs::read_to_string(&log).unwrap();
     // The one that the cadence begins with.
     assert_eq!(text.matches("\"type\":\"sample\"").count(), 1, "{text}");
@@ -282,9 +233,9 @@ async fn looking_leaves_the_log_alone() {
 /// ends with the proxy, which it does not hold up.
 #[tokio::test]
 async fn events_tell_the_status() {
-    let mut proxy = Proxy::start("--cap 1");
+    let mut proxy = Proxy::start("sim", "--cap 1");
     let held = proxy.stalled().await;
-    let waiting = tokio::spawn(proxy.post().send());
+    let waiting = tokio::spawn(proxy.stream().send());
     proxy.reaches("queue_depth", 1).await;
     let mut events = proxy.get("/events").send().await.unwrap();
     assert_eq!(events.headers()["content-type"], "text/event-stream");
@@ -323,13 +274,13 @@ async fn events_tell_the_status() {
     assert_eq!(last["ready"], false);
     drop(held);
     while event(&mut events).await.is_some() {}
-    assert_eq!(ended.await.unwrap(), Some(0));
+    assert_eq!(ended.await.unwrap().code(), Some(0));
 }
 
 /// As many listen as may, and one more when one has gone.
 #[tokio::test]
 async fn listeners_are_bounded() {
-    let proxy = Proxy::start("--cap 1");
+    let proxy = Proxy::start("sim", "--cap 1");
     let mut listening = Vec::new();
     for _ in 0..32 {
         let mut events = proxy.get("/events").send().await.unwrap();
@@ -349,14 +300,14 @@ async fn listeners_are_bounded() {
 /// how they ended, and what came of the last minute.
 #[tokio::test]
 async fn recent_requests() {
-    let proxy = Proxy::start("--cap 4");
+    let proxy = Proxy::start("sim", "--cap 4");
     let none = proxy.status().await;
     assert_eq!(none["recent"]["first_tokens"]["ttft"], Value::Null);
     assert_eq!(none["recent"]["ended"]["success_rate"], Value::Null);
     for _ in 0..3 {
-        assert!(text(proxy.post()).await.ends_with("data: [DONE]\n\n"));
+        assert!(text(proxy.stream()).await.ends_with("data: [DONE]\n\n"));
     }
-    assert_eq!(code(proxy.post().header("x-sim-fault", "status=500")).await, 500);
+    assert_eq!(code(proxy.stream().header("x-sim-fault", "status=500")).await, 500);
     drop(proxy.stalled().await);
     proxy.reaches("in_flight", 0).await;
     let status = proxy.status().await;
@@ -377,10 +328,10 @@ async fn recent_requests() {
 #[tokio::test]
 async fn nothing_of_a_request_is_told() {
     let token = file("quiet.token", "s3same-quiet");
-    let mut proxy = Proxy::start(&format!("--cap 1 --admin-token-file {}", token.display()));
-    assert!(text(proxy.post().header("x-request-id", "rosebud-id")).await.contains("[DONE]"));
+    let mut proxy = Proxy::start("sim", &format!("--cap 1 --admin-token-file {}", token.display()));
+    assert!(text(proxy.stream().header("x-request-id", "rosebud-id")).await.contains("[DONE]"));
     let held = proxy.stalled().await;
-    let waiting = tokio::spawn(proxy.post().send());
+    let waiting = tokio::spawn(proxy.stream().send());
     proxy.reaches("queue_depth", 1).await;
     let mut all = String::new();
     let mut events = proxy.get("/events").send().await.unwrap();
@@ -393,10 +344,51 @@ async fn nothing_of_a_request_is_told() {
     );
     drop((held, events));
     waiting.abort();
-    assert_eq!(proxy.terminate(), Some(0));
-    all.push_str(&proxy.said.lock().unwrap());
+    assert_eq!(proxy.terminate().code(), Some(0));
+    all.push_str(&proxy.said());
     assert!(all.contains("\"queue_depth\":1"), "{all}");
     for secret in ["rosebud", "alice", "sesame", "s3same", "wrong-token"] {
         assert!(!all.contains(secret), "{secret} in {all}");
     }
+}
+
+/// Several pools are told of side by side, the cap is that of the pool that is
+/// named, and a reload reads the token anew.
+#[tokio::test]
+async fn several_pools_and_a_reload() {
+    let token = file("several.token", "first");
+    let config = file(
+        "several.toml",
+        &format!(
+            "listen = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\nadmin_token_file = {token:?}\n\
+             [[pool]]\nname = \"small\"\nupstream = \"sim\"\ncap = 2\nmatch = [{{ path = \"/v1/completions\" }}]\n\
+             [[pool]]\nname = \"large\"\nupstream = \"sim\"\ncap = 4\n"
+        ),
+    );
+    let proxy = Proxy::of(&mut tps(&format!("proxy --config {}", config.display())));
+    let put = |bears: &str| proxy.put("{\"cap\": 9, \"pool\": \"large\"}").header(AUTHORIZATION, bears);
+    assert_eq!(code(put("Bearer first")).await, 200);
+    let unnamed = proxy.put("{\"cap\": 9}").header(AUTHORIZATION, "Bearer first").send().await.unwrap();
+    assert_eq!(unnamed.status().as_u16(), 400);
+    let said = unnamed.text().await.unwrap();
+    assert!(said.contains("\"small\"") && said.contains("\"large\""), "{said}");
+    let caps = |state: &Value| -> Vec<_> {
+        let pools = state["pools"].as_array().unwrap().iter();
+        pools.map(|pool| (pool["pool"].clone(), pool["cap"].clone())).collect()
+    };
+    let expected = [("small".into(), 2.into()), ("large".into(), 9.into())];
+    assert_eq!(caps(&proxy.status().await), expected);
+    let mut events = proxy.get("/events").send().await.unwrap();
+    assert_eq!(caps(&event(&mut events).await.unwrap()), expected);
+
+    std::fs::write(&token, "second").unwrap();
+    proxy.signal("-HUP");
+    proxy.says("reloaded").await;
+    assert_eq!(code(put("Bearer first")).await, 401);
+    assert_eq!(code(put("Bearer second")).await, 200);
+    // A file that has become unusable leaves all as it is.
+    std::fs::write(&token, "").unwrap();
+    proxy.signal("-HUP");
+    proxy.says("it goes on as it was").await;
+    assert_eq!(code(put("Bearer second")).await, 200);
 }

@@ -42,7 +42,7 @@ pub(crate) use self::ledger::{Account, Found};
 pub use self::ledger::{PhaseTimes, Retry, SlotPhase};
 pub use self::meter::{Ages, GapMeter, Reading, Totals};
 pub use self::slot::{Departure, Slot};
-pub use self::under_way::{InFlight, Queued};
+pub use self::under_way::{HeldSlot, Queued};
 
 use self::change::Listener;
 use self::state::State;
@@ -197,7 +197,7 @@ impl Gate {
 
     /// The same, and of the same instant the oldest `most` that hold a slot and
     /// the oldest `most` that wait.
-    pub(crate) fn under_way(&self, most: usize) -> (Snapshot, Vec<InFlight>, Vec<Queued>) {
+    pub(crate) fn under_way(&self, most: usize) -> (Snapshot, Vec<HeldSlot>, Vec<Queued>) {
         let state = self.inner.state.lock();
         (state.snapshot(), state.in_flight(most), state.queued(most))
     }

@@ -12,7 +12,7 @@ use super::ledger::{Account, Open, PhaseTimes, SlotPhase};
 use super::meter::{Ages, GapMeter, Reading};
 use super::queue::{Called, Queue};
 use super::slot::Departure;
-use super::under_way::{InFlight, Queued};
+use super::under_way::{HeldSlot, Queued};
 use super::{Arrivals, Snapshot};
 use crate::clock::Instant;
 
@@ -121,7 +121,7 @@ impl State {
     }
 
     /// The oldest `most` that hold a slot.
-    pub(super) fn in_flight(&self, most: usize) -> Vec<InFlight> {
+    pub(super) fn in_flight(&self, most: usize) -> Vec<HeldSlot> {
         // The youngest of those kept is on top, and goes first.
         let mut oldest = BinaryHeap::with_capacity(most.min(self.held.len()).saturating_add(1));
         for (key, held) in &self.held {
@@ -251,10 +251,10 @@ impl State {
 }
 
 impl Held {
-    fn in_flight(&self) -> InFlight {
+    fn in_flight(&self) -> HeldSlot {
         let account = self.account.as_deref();
         let (phase, last_token_at) = account.map_or((SlotPhase::Dispatch, None), Account::doing);
-        InFlight {
+        HeldSlot {
             arrival: self.arrival,
             admitted_at: self.admitted_at,
             phase,

@@ -6,7 +6,7 @@ use crate::clock::Instant;
 /// One that holds a slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct InFlight {
+pub struct HeldSlot {
     /// Which arrival at the gate it was, counted from 1.
     pub arrival: u64,
     /// When it was admitted.

@@ -12,6 +12,7 @@ use http::{HeaderMap, Method, Request, StatusCode};
 
 use super::attempt::{self, Outside, RequestId};
 use super::error_type::ErrorType;
+use super::in_flight::InFlight;
 use super::reading::read;
 use super::refusal;
 use super::retries::Retries;
@@ -143,8 +144,10 @@ impl Flight {
     pub(super) fn send<B>(&self, request: &mut Request<B>) {
         self.pool.tally().dispatched(1);
         if let Some(account) = self.account() {
-            let outer = request.extensions_mut().remove();
-            request.extensions_mut().insert(Retries::new(self.pool.id(), account.clone(), outer));
+            let extensions = request.extensions_mut();
+            let outer = extensions.remove();
+            extensions.insert(Retries::new(self.pool.id(), account.clone(), outer));
+            extensions.insert(InFlight::new(account.clone()));
         }
     }
 
@@ -245,7 +248,8 @@ impl Flight {
             },
             Place::Refused(_) | Place::Gone => return,
         };
-        let (outcome, error) = self.outcome(end, clean);
+        let told = account.as_ref().and_then(|account| account.error_type());
+        let (outcome, error) = self.outcome(end, clean, told);
         let over = clean || outcome == Outcome::Completed;
         let phase = if over { Phase::Done } else { self.phase() };
         self.record(departure, account.as_deref(), outcome, phase, error);
@@ -267,15 +271,21 @@ impl Flight {
         }
     }
 
-    fn outcome(&self, end: End, clean: bool) -> (Outcome, Option<Cow<'static, str>>) {
+    /// `told` is what a failure is to be called, where a service under the meter told it.
+    fn outcome(
+        &self,
+        end: End,
+        clean: bool,
+        told: Option<&'static str>,
+    ) -> (Outcome, Option<Cow<'static, str>>) {
         let Some(reader) = &self.reader else {
             return match end {
-                End::ServiceError => (Outcome::Failed, Some("service".into())),
+                End::ServiceError => (Outcome::Failed, Some(told.unwrap_or("service").into())),
                 _ => (Outcome::Cancelled, None),
             };
         };
         match (end, self.status) {
-            (End::BodyError, _) => (Outcome::Failed, Some("body".into())),
+            (End::BodyError, _) => (Outcome::Failed, Some(told.unwrap_or("body").into())),
             // Whoever drops the body of an error, or drops it upon one, was
             // failed by it and did not hang up.
             (_, Some(status)) if status >= 400 => {

@@ -14,6 +14,7 @@ mod error_type;
 mod fate;
 mod flight;
 mod future;
+mod in_flight;
 mod reading;
 mod refusal;
 mod retries;
@@ -25,6 +26,7 @@ pub use self::attempt::{Attempt, AttemptCause, RequestId};
 pub use self::body::ResponseBody;
 pub use self::error_type::ErrorType;
 pub use self::future::ResponseFuture;
+pub use self::in_flight::InFlight;
 pub use self::retries::Retries;
 pub use self::service::{Meter, MeterLayer};
 #[cfg(feature = "retry")]

@@ -16,7 +16,7 @@ pub use self::builder::Builder;
 use self::history::History;
 pub(crate) use self::tally::Tally;
 use crate::diagnosis::Diagnosis;
-use crate::gate::{Arrivals, Backlog, Backoff, Gate, InFlight, InvalidCap, Queued, Reading, Snapshot};
+use crate::gate::{Arrivals, Backlog, Backoff, Gate, HeldSlot, InvalidCap, Queued, Reading, Snapshot};
 #[cfg(feature = "connect")]
 use crate::observe::Connected;
 use crate::observe::{FirstToken, Metrics, Observer, Observers, Sample};
@@ -43,7 +43,7 @@ pub struct UnderWay {
     /// How it stands.
     pub sample: Sample,
     /// The oldest that hold a slot, by admission.
-    pub in_flight: Vec<InFlight>,
+    pub in_flight: Vec<HeldSlot>,
     /// The oldest that wait at the gate, by arrival.
     pub queued: Vec<Queued>,
 }

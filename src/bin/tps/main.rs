@@ -11,6 +11,7 @@ mod proxy;
 mod report;
 mod text;
 mod tokenizers;
+mod values;
 
 use std::process::ExitCode;
 

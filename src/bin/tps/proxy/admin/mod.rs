@@ -67,8 +67,7 @@ impl Admin {
                 metrics.run_upkeep();
             }
         };
-        let is_loopback =
-            listener.local_addr().is_ok_and(|address| address.ip().to_canonical().is_loopback());
+        let is_loopback = listener.local_addr().is_ok_and(token::is_loopback);
         let guarded = Guard { is_loopback, token: self.token.clone() };
         let (teller, events) = events::events();
         // By it a page tells a restart from a connection that was lost.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tower_tps::Pool;
 use tower_tps::clock::Instant;
 use tower_tps::diagnosis::Diagnosis;
-use tower_tps::gate::{InFlight, Queued, Reading};
+use tower_tps::gate::{HeldSlot, Queued, Reading};
 use tower_tps::observe::Sample;
 
 use super::recent::Recent;
@@ -100,7 +100,7 @@ fn since(before: &Sample, now: &Sample) -> Value {
     last
 }
 
-fn in_flight(slot: &InFlight, reading: &Reading) -> Value {
+fn in_flight(slot: &HeldSlot, reading: &Reading) -> Value {
     json!({
         "arrival": slot.arrival,
         "phase": slot.phase.as_str(),

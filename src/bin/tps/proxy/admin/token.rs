@@ -12,6 +12,7 @@ use http::header::AUTHORIZATION;
 use parking_lot::Mutex;
 use ring::hmac;
 use ring::rand::SystemRandom;
+use tokio::net::TcpListener;
 
 use crate::failure::Failure;
 
@@ -29,15 +30,16 @@ struct Seal {
 }
 
 impl Token {
-    /// The token for this admin address: that of the file, if there is one, and
-    /// only on loopback none.
-    pub(in crate::proxy) fn for_address(
-        admin: SocketAddr,
+    /// The token of an admin address: that of the file, if there is one, and only
+    /// on loopback none.
+    pub(in crate::proxy) fn for_listener(
+        listener: &TcpListener,
         file: Option<&Path>,
     ) -> Result<Option<Self>, Failure> {
+        let admin = listener.local_addr().map_err(|error| Failure::running("--admin", error))?;
         match file {
             Some(path) => Self::read(path).map(Some),
-            None if admin.ip().to_canonical().is_loopback() => Ok(None),
+            None if is_loopback(admin) => Ok(None),
             None => Err(Failure::usage(
                 format!("--admin {admin}"),
                 "others can reach it, and nothing keeps them from changing the cap",
@@ -47,12 +49,11 @@ impl Token {
     }
 
     /// Reads the token of a file, of which a line's end is no part.
-    pub(in crate::proxy) fn read(path: &Path) -> Result<Self, Failure> {
+    fn read(path: &Path) -> Result<Self, Failure> {
         Ok(Self(Arc::new(Mutex::new(Seal::read(path)?))))
     }
 
     /// Reads it anew, for all clones. Where that fails the old one stays.
-    #[allow(dead_code, reason = "for whoever reloads")]
     pub(in crate::proxy) fn replace(&self, path: &Path) -> Result<(), Failure> {
         let seal = Seal::read(path)?;
         *self.0.lock() = seal;
@@ -68,6 +69,11 @@ impl Token {
         let seal = self.0.lock();
         Some(hmac::verify(&seal.key, given.trim().as_bytes(), seal.tag.as_ref()).is_ok())
     }
+}
+
+/// Whether only this machine can reach an address.
+pub(super) fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }
 
 impl Seal {
