@@ -299,15 +299,17 @@ const checks = {
     const page = await open(proxy);
     const seen = await page.evaluate(() => {
       const state = structuredClone(window.lastState);
-      const other = { ...structuredClone(state.pools[0]), pool: "an other <b>", cap: 99 };
+      const other = { ...structuredClone(state.pools[0]), pool: "an other <b>", cap: 99, in_flight: 1500, queue_depth: 7, backlog: 2, backoff: 1 };
       show({ ...state, pools: [...state.pools, other] });
       const both = [...document.querySelectorAll(".pool h2")].map((name) => name.textContent);
       const links = [...document.querySelectorAll("nav a")].map((link) => document.getElementById(decodeURIComponent(link.hash.slice(1)))?.querySelector("h2").textContent);
       const caps = [...document.querySelectorAll('[data-figure="cap"]')].map((cap) => cap.textContent);
+      const underWay = pools.get("an other <b>").find('[data-figure="under_way"]').textContent;
       show(state);
-      return { both, links, caps, left: document.querySelectorAll(".pool").length, nav: document.querySelector("nav").hidden };
+      return { both, links, caps, underWay, left: document.querySelectorAll(".pool").length, nav: document.querySelector("nav").hidden };
     });
-    assert.deepEqual(seen, { both: ["proxy", "an other <b>"], links: ["proxy", "an other <b>"], caps: ["3", "99"], left: 1, nav: true });
+    const underWay = "1,500 in flight, the oldest 0 shown; 4 waiting at the gate, the oldest 0 shown; 1 in back-off; 2 declared";
+    assert.deepEqual(seen, { both: ["proxy", "an other <b>"], links: ["proxy", "an other <b>"], caps: ["3", "99"], underWay, left: 1, nav: true });
   },
 
   async "nothing of a request is on it, and it asks nobody else"(proxy) {
