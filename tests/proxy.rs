@@ -322,3 +322,74 @@ fn a_bad_file_is_answered_with_line_key_and_mend() {
     let said = String::from_utf8(run("proxy --config x.toml --cap 3").stderr).unwrap();
     assert!(said.contains("--config") && said.contains("--cap"), "{said}");
 }
+
+/// Whose requests go in first: a class by its header or key before another, and the
+/// tenants of one class in turn.
+#[tokio::test]
+async fn classes_and_tenants_go_in_by_their_order() {
+    let upstream = Upstream::start().await;
+    let keys = file("classes.keys");
+    std::fs::write(&keys, "sk-gold\n\nsk-silver\n").unwrap();
+    let config = format!(
+        "[[pool]]\nname = \"a\"\nupstream = \"{}\"\ncap = 1\ntenant = \"authorization\"\n\
+         [[pool.class]]\nheaders = {{ x-priority = \"high*\" }}\n\
+         [[pool.class]]\nkeys = \"{}\"\n[[pool.class]]\n",
+        upstream.url(),
+        keys.display()
+    );
+    let (proxy, _) = configured("classes.toml", &config);
+    let mut holder = post(&proxy, "/tokens", "{}").await;
+    holder.chunk().await.unwrap().unwrap();
+    let client = reqwest::Client::new();
+    let mut sent = Vec::new();
+    for (index, (key, priority)) in [
+        ("Bearer one", "low"),
+        ("Bearer one", "low"),
+        ("Bearer two", "low"),
+        ("Bearer sk-gold", ""),
+        ("Bearer one", "highest"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let request = client.post(format!("{}/{index}", proxy.clients)).body("{}");
+        sent.push(tokio::spawn(request.header("authorization", key).header("x-priority", priority).send()));
+        while proxy.status().await["queue_depth"] != index + 1 {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    }
+    drop(holder);
+    for response in sent {
+        assert_eq!(response.await.unwrap().unwrap().text().await.unwrap(), "ok");
+    }
+    let order: Vec<_> = upstream.heads()[1..].iter().map(|head| head.as_bytes()[6] - b'0').collect();
+    assert_eq!(order, [4, 3, 0, 2, 1]);
+}
+
+/// With `--absorb` a client that reads nothing holds no slot once the upstream is
+/// done, and the record has both clocks.
+#[tokio::test]
+async fn a_slow_client_holds_no_slot_where_it_is_read_ahead_of() {
+    let log = file("absorb.jsonl");
+    let upstream = Upstream::start().await;
+    let flags = format!("--cap 1 --absorb 1GiB --log {}", log.display());
+    let mut proxy = Proxy::start(&upstream.url(), &flags);
+    let mut slow = tokio::net::TcpStream::connect(proxy.address()).await.unwrap();
+    slow.write_all(b"POST /large HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n{}").await.unwrap();
+    slow.readable().await.unwrap();
+    // Far more than sockets hold is under way, and nobody reads it.
+    while proxy.status().await["in_flight"] != 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert!(lines(&log, "request").is_empty(), "it has not ended: its client has yet to take it");
+    let mut read = Vec::new();
+    while !read.ends_with(b"\r\n0\r\n\r\n") {
+        assert!(slow.read_buf(&mut read).await.unwrap() > 0);
+    }
+    assert_eq!(proxy.terminate().code(), Some(0));
+    let record = lines(&log, "request").remove(0);
+    assert_eq!(record["outcome"], "completed");
+    let at = |name: &str| record[name].as_str().unwrap_or_else(|| panic!("{name}: {record}")).to_owned();
+    assert!(at("released_at") < at("handed_over_at"));
+    assert!(at("last_token_at") < at("last_token_handed_at"));
+}

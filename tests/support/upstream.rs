@@ -68,6 +68,11 @@ impl Upstream {
             }
             "/pings" => repeat(&mut stream, &format!("{stream_head}{TOKEN}"), ": ping\n\n").await,
             "/tokens" => repeat(&mut stream, stream_head, TOKEN).await,
+            "/large" => {
+                let tokens = TOKEN.repeat(32 * 1024 * 1024 / TOKEN.len());
+                let all = format!("{stream_head}{tokens}data: [DONE]\n\n");
+                stream.write_all(all.as_bytes()).await
+            }
             "/echo" => {
                 let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
                 let _ = stream.write_all(head.as_bytes()).await;

@@ -80,7 +80,7 @@ pub(crate) struct ProxyArgs {
         conflicts_with_all = [
             "upstream", "cap", "listen", "admin", "admin_token_file", "max_queue", "queue_timeout", "log", "run_id",
             "sample_interval", "tokenizer", "drain_timeout", "connect_timeout", "first_byte_timeout",
-            "token_timeout", "request_timeout", "max_request", "keep_alive", "upstream_http", "ca",
+            "token_timeout", "request_timeout", "max_request", "absorb", "keep_alive", "upstream_http", "ca",
             "tls_cert", "tls_key"
         ]
     )]
@@ -101,6 +101,10 @@ pub(crate) struct ProxyArgs {
     /// How large a request's body may be; a larger one is refused with 413
     #[arg(long, value_name = "SIZE", default_value = "64MiB", value_parser = size, help_heading = "Limits")]
     pub(crate) max_request: u64,
+    /// Read ahead of a slow client up to this much, so that the slot goes back when the upstream
+    /// is done [default: not at all]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Connections")]
+    pub(crate) absorb: Option<u64>,
     /// How many idle connections to the upstream are kept for requests to come
     /// [default: 0 to http, since some engines close right after a stream; 32 to https]
     #[arg(long, value_name = "N", help_heading = "Connections")]

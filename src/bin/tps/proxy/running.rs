@@ -145,6 +145,7 @@ async fn engine() -> Result<Engine, Failure> {
 fn builder(config: &Config, pool: &PoolConfig, recent: &Recent) -> Result<pool::Builder, Failure> {
     let mut builder = Pool::builder(&pool.name)
         .cap(pool.cap)
+        .classes(pool.admission.order())
         .sample_interval(config.sample_interval)
         .tokenizer(tokenizers::load(&pool.tokenizer)?)
         .observer(recent.clone());

@@ -18,6 +18,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tower_service::Service;
+use tower_tps::wire::ErrorFormat;
 
 use super::request_body::{RequestBody, Unread};
 use super::tls::Certificate;
@@ -120,7 +121,8 @@ where
     ) -> Result<Response<Either<B, UpstreamBody>>, Infallible> {
         let (mut parts, body) = request.into_parts();
         // Nobody has arrived until all this is right.
-        let refused = |kind, why: &str| Ok(failed(kind, why).map(Either::Right));
+        let format = ErrorFormat::of_path(parts.uri.path());
+        let refused = |kind, why: &str| Ok(failed(kind, format, why).map(Either::Right));
         if parts.method == Method::CONNECT {
             return refused(Kind::Request, "CONNECT is for proxies that clients choose");
         }

@@ -12,8 +12,9 @@ use serde::Deserialize;
 use toml::Spanned;
 use wildmatch::WildMatch;
 
+use super::admission::{self, Class, ClassTable};
 use super::headers::Source;
-use super::{Config, Headers, PoolConfig, Rule, Tls, place, value};
+use super::{Admission, Config, Headers, PoolConfig, Rule, Tls, place, value};
 use crate::args::UpstreamHttp;
 use crate::failure::Failure;
 use crate::proxy::upstream::{Limits, Protocol};
@@ -69,12 +70,17 @@ struct PoolTable {
     token_timeout: Option<Duration>,
     #[serde(default, deserialize_with = "value::some_time")]
     request_timeout: Option<Duration>,
+    #[serde(default, deserialize_with = "value::some_size")]
+    absorb: Option<u64>,
     keep_alive: Option<usize>,
     #[serde(default)]
     upstream_http: UpstreamHttp,
     ca: Option<PathBuf>,
     #[serde(default)]
     headers: BTreeMap<Spanned<String>, Source>,
+    tenant: Option<Spanned<String>>,
+    #[serde(default, rename = "class")]
+    classes: Vec<Spanned<ClassTable>>,
     #[serde(default, rename = "match")]
     rules: Vec<RuleTable>,
 }
@@ -84,10 +90,13 @@ struct PoolTable {
 struct RuleTable {
     path: Option<String>,
     #[serde(default)]
-    headers: BTreeMap<Spanned<String>, String>,
+    headers: Patterns,
     model: Option<String>,
     measured: Option<bool>,
 }
+
+/// Headers, and what their values must look like.
+type Patterns = BTreeMap<Spanned<String>, String>;
 
 /// The text of a file, and its name for errors.
 struct Text<'a> {
@@ -149,6 +158,8 @@ fn pool(text: &Text<'_>, table: PoolTable) -> Result<PoolConfig, Failure> {
         headers.add(name, source).map_err(wrong)?;
     }
     let rules = table.rules.into_iter().map(|rule| text.rule(rule)).collect::<Result<_, _>>()?;
+    let tenant = table.tenant.as_ref().map(|name| text.header(name)).transpose()?;
+    let classes = table.classes.into_iter().map(|class| text.class(class)).collect::<Result<_, _>>()?;
     Ok(PoolConfig {
         place: text.place(at),
         name: table.name.into_inner(),
@@ -164,7 +175,9 @@ fn pool(text: &Text<'_>, table: PoolTable) -> Result<PoolConfig, Failure> {
             token: table.token_timeout,
             request: table.request_timeout,
         },
+        absorb: table.absorb.map_or(0, super::bounded),
         headers,
+        admission: Admission { classes, tenant },
         rules,
     })
 }
@@ -197,11 +210,27 @@ impl Text<'_> {
             .map_err(|error| self.wrong(key.span().start, name, error, "give the name of a header"))
     }
 
+    fn patterns(&self, table: &Patterns) -> Result<Vec<(HeaderName, WildMatch)>, Failure> {
+        table.iter().map(|(key, pattern)| Ok((self.header(key)?, WildMatch::new(pattern)))).collect()
+    }
+
+    fn class(&self, table: Spanned<ClassTable>) -> Result<Class, Failure> {
+        let (at, table) = (table.span().start, table.into_inner());
+        if table.weight == Some(0) {
+            return Err(self.wrong(at, "class", "its weight is 0", "give a weight of 1 or more, or none"));
+        }
+        let unread = |error| self.wrong(at, "class", error, "give a file of keys, one on each line");
+        Ok(Class {
+            weight: table.weight,
+            headers: self.patterns(&table.headers)?,
+            keys: table.keys.as_ref().map(|path| admission::keys(path).map_err(unread)).transpose()?,
+        })
+    }
+
     fn rule(&self, table: RuleTable) -> Result<Rule, Failure> {
         let pattern = |text: String| WildMatch::new(&text);
-        let headers = table.headers.into_iter().map(|(key, value)| Ok((self.header(&key)?, pattern(value))));
         Ok(Rule {
-            headers: headers.collect::<Result<_, _>>()?,
+            headers: self.patterns(&table.headers)?,
             path: table.path.map(pattern),
             model: table.model.map(pattern),
             measured: table.measured,

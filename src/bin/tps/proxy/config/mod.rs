@@ -1,5 +1,6 @@
 //! What the proxy is told to do, by flags or by a file.
 
+mod admission;
 mod file;
 mod headers;
 mod place;
@@ -10,6 +11,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub(super) use self::admission::Admission;
 pub(super) use self::headers::Headers;
 pub(super) use self::rules::Rule;
 use super::upstream::{Limits, Protocol};
@@ -59,9 +61,17 @@ pub(super) struct PoolConfig {
     pub(super) upstream: Upstream,
     pub(super) protocol: Protocol,
     pub(super) limits: Limits,
+    /// How far to read ahead of a slow client, in bytes; 0 is not at all.
+    pub(super) absorb: usize,
     pub(super) headers: Headers,
+    pub(super) admission: Admission,
     /// The requests that are for it; all, if there are none.
     pub(super) rules: Vec<Rule>,
+}
+
+/// A size as memory has it.
+fn bounded(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
 impl Config {
@@ -88,7 +98,9 @@ impl Config {
                 token: args.token_timeout,
                 request: args.request_timeout,
             },
+            absorb: args.absorb.map_or(0, bounded),
             headers: Headers::default(),
+            admission: Admission::default(),
             rules: Vec::new(),
         };
         let tls = args.tls_cert.clone().zip(args.tls_key.clone());
@@ -130,6 +142,7 @@ impl Config {
             let fixed = [
                 ("max_queue", before.max_queue == pool.max_queue),
                 ("queue_timeout", before.queue_timeout == pool.queue_timeout),
+                ("class", before.admission.order() == pool.admission.order()),
                 ("tokenizer", before.tokenizer == pool.tokenizer),
             ];
             if let Some((key, _)) = fixed.into_iter().find(|(_, same)| !same) {

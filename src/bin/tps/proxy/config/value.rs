@@ -51,6 +51,10 @@ pub(super) fn size<'de, D: Deserializer<'de>>(from: D) -> Result<u64, D::Error> 
     text(from, "a size such as \"64MiB\"", values::size)
 }
 
+pub(super) fn some_size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    size(from).map(Some)
+}
+
 pub(super) fn upstream<'de, D: Deserializer<'de>>(from: D) -> Result<Upstream, D::Error> {
     text(from, "\"http://HOST:PORT\"", values::upstream)
 }

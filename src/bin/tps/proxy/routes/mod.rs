@@ -16,9 +16,10 @@ use tower::util::BoxCloneSyncService;
 use tower_layer::Layer;
 use tower_service::Service;
 use tower_tps::Pool;
-use tower_tps::layer::ResponseBody;
+use tower_tps::layer::absorb::ResponseBody;
+use tower_tps::wire::ErrorFormat;
 
-use super::config::{Headers, PoolConfig, Rule};
+use super::config::{Admission, Headers, PoolConfig, Rule};
 use super::request_body::RequestBody;
 use super::upstream::{Forward, Kind, Limited, Timed, UpstreamBody, failed};
 use crate::failure::Failure;
@@ -38,6 +39,7 @@ pub(super) struct Routes(Arc<RwLock<Arc<[Route]>>>);
 pub(super) struct Route {
     rules: Vec<Rule>,
     headers: Headers,
+    admission: Admission,
     measured: Way,
     past: Way,
 }
@@ -51,11 +53,12 @@ impl Route {
         let (idle, http2) = (config.protocol.idle(base), config.protocol.is_http2());
         let measured = pool.connector().layer(connector.clone());
         let measured = Limited::new(Forward::new(base.clone(), measured, idle, http2), config.limits);
-        let measured = pool.layer().layer(measured);
+        let measured = pool.layer().absorb(config.absorb).layer(measured);
         let past = Forward::new(base.clone(), connector, idle, http2);
         Ok(Self {
             rules: config.rules.clone(),
             headers: config.headers.clone(),
+            admission: config.admission.clone(),
             measured: Way::new(measured.map_response(|response: Response<_>| response.map(Either::Left))),
             past: Way::new(past.map_response(|response: Response<_>| response.map(Either::Right))),
         })
@@ -72,6 +75,9 @@ impl Route {
     }
 
     fn send(&self, mut request: Request<RequestBody>, is_measured: bool) -> Answered {
+        // By the client's own key, before another takes its place.
+        let claim = self.admission.claim(request.headers());
+        request.extensions_mut().insert(claim);
         self.headers.set(request.headers_mut());
         let way = if is_measured { &self.measured } else { &self.past };
         way.clone().call(request)
@@ -103,7 +109,9 @@ impl Service<Request<RequestBody>> for Routes {
         let model = asks_for_model.then(|| model::of(body.held())).flatten();
         let way = routes.iter().find_map(|route| Some((route, route.takes(&parts, model.as_deref())?)));
         let Some((route, is_measured)) = way else {
-            let answer = failed(Kind::NoPool, "no pool is for this path and model").map(Either::Right);
+            let format = ErrorFormat::of_path(parts.uri.path());
+            let answer =
+                failed(Kind::NoPool, format, "no pool is for this path and model").map(Either::Right);
             return Box::pin(std::future::ready(Ok(answer)));
         };
         origin::complete(&mut parts.headers);

@@ -5,6 +5,7 @@ use http::header::{CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 use http_body_util::{Either, Full};
 use tower_tps::layer::ErrorType;
+use tower_tps::wire::ErrorFormat;
 
 use super::forward::UpstreamBody;
 
@@ -63,15 +64,11 @@ impl Kind {
     }
 }
 
-/// The answer, which says what failed and why.
-pub(crate) fn failed(kind: Kind, cause: &str) -> Response<UpstreamBody> {
-    let error = serde_json::json!({
-        "message": format!("the request cannot be passed on: {cause}"),
-        "type": "proxy_error",
-        "code": kind.as_str(),
-    });
-    let body = serde_json::json!({ "error": error }).to_string();
-    let mut response = Response::new(Either::Right(Full::<Bytes>::from(body)));
+/// The answer to a request of this format, which says what failed and why.
+pub(crate) fn failed(kind: Kind, format: ErrorFormat, cause: &str) -> Response<UpstreamBody> {
+    let message = format!("The request cannot be passed on: {cause}.");
+    let document = format.document(kind.status(), kind.as_str(), &message);
+    let mut response = Response::new(Either::Right(Full::<Bytes>::from(document)));
     *response.status_mut() = kind.status();
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.extensions_mut().insert(ErrorType(kind.as_str()));

@@ -17,6 +17,7 @@ use hyper_util::client::legacy::connect::Connect;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tower::timeout::error::Elapsed;
 use tower_service::Service;
+use tower_tps::wire::ErrorFormat;
 
 use super::failure::{Kind, failed};
 use super::{headers, tunnel};
@@ -83,10 +84,11 @@ where
     }
 
     fn call(&mut self, mut request: Request<B>) -> Self::Future {
+        let format = ErrorFormat::of_path(request.uri().path());
         let target = match self.target(request.uri()) {
             Ok(target) => target,
             Err(error) => {
-                let response = failed(Kind::Request, &error.to_string());
+                let response = failed(Kind::Request, format, &error.to_string());
                 return Box::pin(std::future::ready(Ok(response)));
             }
         };
@@ -108,7 +110,7 @@ where
                 }
                 Err(error) => {
                     let cause = error.source().map_or_else(|| error.to_string(), ToString::to_string);
-                    failed(kind(&error), &cause)
+                    failed(kind(&error), format, &cause)
                 }
             })
         })

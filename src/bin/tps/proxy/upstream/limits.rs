@@ -16,6 +16,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 use tower::BoxError;
 use tower_service::Service;
 use tower_tps::layer::{ErrorType, InFlight};
+use tower_tps::wire::ErrorFormat;
 
 use super::failure::{Kind, failed};
 use super::forward::UpstreamBody;
@@ -93,6 +94,7 @@ where
 
     fn call(&mut self, request: Request<B>) -> Self::Future {
         let clock = request.extensions().get().and_then(|in_flight| Clock::start(&self.limits, in_flight));
+        let format = ErrorFormat::of_path(request.uri().path());
         let answered = self.inner.call(request);
         Box::pin(async move {
             let Some(mut clock) = clock else {
@@ -103,7 +105,7 @@ where
                 biased;
                 answered = answered => Ok(answered?.map(|inner| Timed { inner, clock: Some(clock) })),
                 kind = poll_fn(|cx| clock.poll_reached(cx)) => {
-                    let response = failed(kind, "the upstream did not answer in time");
+                    let response = failed(kind, format, "the upstream did not answer in time");
                     Ok(response.map(|inner| Timed { inner, clock: None }))
                 }
             }
