@@ -287,6 +287,32 @@ async fn a_reload_cuts_no_stream() {
     assert!(stream.chunk().await.unwrap().is_some());
 }
 
+/// The README's configuration is one that starts, and sends requests as it says.
+#[tokio::test]
+async fn the_readmes_configuration_starts() {
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md")).unwrap();
+    let config = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let upstream = Upstream::start().await;
+    let log = file("readme.jsonl");
+    let config = config
+        .replace("0.0.0.0:8080", "127.0.0.1:0")
+        .replace("127.0.0.1:9090", "127.0.0.1:0")
+        .replace("run.jsonl", log.to_str().unwrap())
+        .replace("http://127.0.0.1:8000", &upstream.url())
+        .replace("https://api.example.com", &upstream.url());
+    let path = file("readme.toml");
+    std::fs::write(&path, config).unwrap();
+    let mut proxy = Proxy::of(tps("proxy --config").arg(&path).env("EXAMPLE_API_KEY", "of-the-readme"));
+    for body in [r#"{"model": "llama-3"}"#, r#"{"model": "other"}"#] {
+        assert_eq!(post(&proxy, "/v1/chat/completions", body).await.status(), 200);
+    }
+    assert!(upstream.heads()[1].contains("authorization: bearer of-the-readme"));
+    let status = proxy.status().await;
+    assert_eq!((&status["pools"][0]["requests"], &status["pools"][1]["requests"]), (&1.into(), &1.into()));
+    assert_eq!(proxy.terminate().code(), Some(0));
+    assert!(!std::fs::read_to_string(&log).unwrap().contains("of-the-readme"), "no key is in the log");
+}
+
 /// What is wrong with a file is said with its line, its key and the mend.
 #[test]
 fn a_bad_file_is_answered_with_line_key_and_mend() {
