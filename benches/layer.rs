@@ -7,7 +7,7 @@
 //! - `gate/queue …`: one more arrives at a full gate where so many wait, the slot
 //!   goes back, and the first takes it: of one tenant, and each of another.
 //! - `gate/reading …`: a reading while so many slots are held, each with an
-//!   account. The gate is locked for as long.
+//!   account. The gate is locked for as long. `the oldest 100 …`: the same with the list of them.
 //! - `frame/…`: one event of 323 bytes a frame, as engines send them, without a
 //!   tokenizer. `ready`: it is there when asked for. `pending`: it is asked for
 //!   in vain once, as over a network; the upstream's own part in it is
@@ -226,6 +226,7 @@ fn gate(c: &mut Criterion<WallTime>) {
         let pool = Pool::builder("bench").cap(held).build().expect("a valid cap");
         let bodies: Vec<_> = (0..held).map(|_| body(&pool, false)).collect();
         group.bench_function(format!("reading of {held} slots"), |b| b.iter(|| pool.reading()));
+        group.bench_function(format!("the oldest 100 of {held} slots"), |b| b.iter(|| pool.under_way(100)));
         drop(bodies);
     }
     group.finish();

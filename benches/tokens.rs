@@ -7,7 +7,7 @@ use criterion::Criterion;
 use tower_tps::tokens::{Bpe, Tokenizer};
 
 const ENGLISH: &str = include_str!("../README.md");
-const CODE: &str = include_str!("../src/layer/flight.rs");
+const CODE: &str = include_str!("../src/layer/flight/mod.rs");
 const CJK: &str = include_str!("cjk.txt");
 
 /// What an engine would send: one delta for each token that is whole characters.

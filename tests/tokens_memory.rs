@@ -14,7 +14,7 @@ const MIB: usize = 1 << 20;
 
 const TEXTS: [&str; 3] = [
     include_str!("../README.md"),
-    include_str!("../src/layer/flight.rs"),
+    include_str!("../src/layer/flight/mod.rs"),
     include_str!("../benches/cjk.txt"),
 ];
 

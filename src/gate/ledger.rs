@@ -326,6 +326,20 @@ impl Account {
         self.tokens.load(Ordering::Relaxed)
     }
 
+    /// What the slot is doing, as far as that is known, and when it last had a token.
+    pub(super) fn doing(&self) -> (SlotPhase, Option<Instant>) {
+        let entries = self.entries();
+        let phase = match entries.doing {
+            Doing::Dispatch => SlotPhase::Dispatch,
+            Doing::Backoff => SlotPhase::Backoff,
+            Doing::Stall { .. } => SlotPhase::Stall,
+            Doing::Waiting if entries.last_token_at.is_some() => SlotPhase::Generate,
+            Doing::Prefill | Doing::Waiting => SlotPhase::Prefill,
+            Doing::Closed => SlotPhase::Drain,
+        };
+        (phase, entries.last_token_at)
+    }
+
     /// The end showed that the last chunk, which was there at `at`, carried content.
     pub(crate) fn content_in_last(&self, at: Instant) {
         self.entries().content(at);

@@ -29,6 +29,7 @@ mod order;
 mod queue;
 mod slot;
 mod state;
+mod under_way;
 
 use std::fmt;
 use std::sync::Arc;
@@ -46,6 +47,7 @@ pub(crate) use self::ledger::{Account, Found};
 pub use self::ledger::{PhaseTimes, Retry, SlotPhase};
 pub use self::meter::{Ages, GapMeter, Reading, Totals};
 pub use self::slot::{Departure, Slot};
+pub use self::under_way::{HeldSlot, Queued};
 
 use self::change::Listener;
 use self::state::State;
@@ -97,6 +99,10 @@ pub struct Arrivals {
     /// Those that held a slot and have given it back.
     pub released: u64,
 }
+
+/// The counts and integrals, the arrivals, and the tokens that have passed while
+/// slots were held, all of one instant.
+pub(crate) type Snapshot = (Reading, Arrivals, u64);
 
 #[derive(Debug)]
 struct Inner {
@@ -210,10 +216,15 @@ impl Gate {
     }
 
     /// Both of the same instant, and the tokens that have passed while slots were held.
-    pub(crate) fn snapshot(&self) -> (Reading, Arrivals, u64) {
+    pub(crate) fn snapshot(&self) -> Snapshot {
+        self.inner.state.lock().snapshot()
+    }
+
+    /// The same, and of the same instant the oldest `most` that hold a slot and
+    /// the oldest `most` that wait.
+    pub(crate) fn under_way(&self, most: usize) -> (Snapshot, Vec<HeldSlot>, Vec<Queued>) {
         let state = self.inner.state.lock();
-        let (reading, tokens) = state.reading();
-        (reading, state.arrivals(), tokens)
+        (state.snapshot(), state.in_flight(most), state.queued(most))
     }
 
     /// Both at a cost that does not grow: without what the slots are doing.

@@ -53,6 +53,11 @@ impl Queue {
         self.waiting.first_key_value().map(|(_, place)| place.since)
     }
 
+    /// Everyone in it with the time of arrival, the oldest first.
+    pub(super) fn in_order(&self) -> impl Iterator<Item = (u64, Instant)> {
+        self.waiting.iter().map(|(ticket, place)| (*ticket, place.since))
+    }
+
     /// Takes the last place of its kind. Tickets must rise.
     pub(super) fn join(&mut self, ticket: u64, at: Instant, claim: Claim) {
         self.waiting.insert(ticket, Place { since: at, claim, call: None, waker: None });

@@ -1,19 +1,21 @@
 //! What the gate's one lock guards: the counts with their meter, and the queue.
 
+use std::collections::BinaryHeap;
 use std::sync::Arc;
 use std::task::Waker;
 
 use slab::Slab;
 
-use super::Arrivals;
 use super::change::{Change, Quantity};
 use super::claim::Claim;
 use super::classes::Classes;
 use super::counts::Counts;
-use super::ledger::{Account, Open, PhaseTimes};
+use super::ledger::{Account, Open, PhaseTimes, SlotPhase};
 use super::meter::{Ages, GapMeter, Reading};
 use super::queue::{Called, Queue};
 use super::slot::Departure;
+use super::under_way::{HeldSlot, Queued};
+use super::{Arrivals, Snapshot};
 use crate::clock::Instant;
 
 /// The gate's books. There is no second set of them: whether a slot is free is read
@@ -46,6 +48,7 @@ pub(super) struct After {
 /// A slot that is held.
 #[derive(Debug)]
 struct Held {
+    arrival: u64,
     admitted_at: Instant,
     /// Opened by whoever has something to enter. Without it all is dispatch.
     account: Option<Arc<Account>>,
@@ -114,6 +117,30 @@ impl State {
         Arrivals { arrivals: self.arrivals, ended: self.ended, released: self.released }
     }
 
+    pub(super) fn snapshot(&self) -> Snapshot {
+        let (reading, tokens) = self.reading();
+        (reading, self.arrivals(), tokens)
+    }
+
+    /// The oldest `most` that hold a slot.
+    pub(super) fn in_flight(&self, most: usize) -> Vec<HeldSlot> {
+        // The youngest of those kept is on top, and goes first.
+        let mut oldest = BinaryHeap::with_capacity(most.min(self.held.len()).saturating_add(1));
+        for (key, held) in &self.held {
+            oldest.push((held.admitted_at, key));
+            if oldest.len() > most {
+                oldest.pop();
+            }
+        }
+        let held = |(_, key)| self.held.get(key).map(Held::in_flight);
+        oldest.into_sorted_vec().into_iter().filter_map(held).collect()
+    }
+
+    /// The oldest `most` that wait.
+    pub(super) fn queued(&self, most: usize) -> Vec<Queued> {
+        self.queue.in_order().take(most).map(|(arrival, queued_at)| Queued { arrival, queued_at }).collect()
+    }
+
     /// A request arrives: it goes in if a slot is free and nobody waits, else
     /// into the queue, unless `max_queue` are there already.
     pub(super) fn arrive(&mut self, claim: Claim, max_queue: Option<u64>) -> Arrival {
@@ -121,7 +148,7 @@ impl State {
         self.arrivals += 1;
         if counts.free() > 0 && self.queue.is_empty() {
             self.meter.update(at, |counts| counts.in_flight += 1);
-            return Arrival::Admitted(self.hold(at));
+            return Arrival::Admitted(self.hold(self.arrivals, at));
         }
         if max_queue.is_some_and(|most| counts.waiting >= most) {
             self.ended += 1;
@@ -148,7 +175,7 @@ impl State {
             counts.waiting = counts.waiting.saturating_sub(1);
             counts.in_flight += 1;
         });
-        let admission = self.hold(at);
+        let admission = self.hold(ticket, at);
         (Some(admission), After { called: self.call(), stale: Some(waker) })
     }
 
@@ -214,14 +241,28 @@ impl State {
         change
     }
 
-    fn hold(&mut self, at: Instant) -> Admission {
-        let key = self.held.insert(Held { admitted_at: at, account: None });
+    fn hold(&mut self, arrival: u64, at: Instant) -> Admission {
+        let key = self.held.insert(Held { arrival, admitted_at: at, account: None });
         Admission { at, key }
     }
 
     fn call(&mut self) -> Called {
         let free = self.counts().free();
         self.queue.call(free as usize)
+    }
+}
+
+impl Held {
+    fn in_flight(&self) -> HeldSlot {
+        let account = self.account.as_deref();
+        let (phase, last_token_at) = account.map_or((SlotPhase::Dispatch, None), Account::doing);
+        HeldSlot {
+            arrival: self.arrival,
+            admitted_at: self.admitted_at,
+            phase,
+            tokens: account.map_or(0, Account::tokens),
+            last_token_at,
+        }
     }
 }
 

@@ -30,6 +30,13 @@ impl History {
         let old = samples.partition_point(is_old);
         samples.get(old.saturating_sub(1)).cloned()
     }
+
+    /// Those that are at most `window` older than `now`, the oldest first.
+    pub(super) fn since(&self, now: &Sample, window: Duration) -> Vec<Sample> {
+        let samples = self.0.lock();
+        let is_old = |sample: &Sample| now.reading.at.since(sample.reading.at) > window;
+        samples[samples.partition_point(is_old)..].to_vec()
+    }
 }
 
 /// Drops the sample without which the history is least coarse: the one whose

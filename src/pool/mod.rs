@@ -16,10 +16,10 @@ pub use self::builder::Builder;
 use self::history::History;
 pub(crate) use self::tally::Tally;
 use crate::diagnosis::Diagnosis;
-use crate::gate::{Arrivals, Backlog, Backoff, Gate, InvalidCap, Reading};
+use crate::gate::{Arrivals, Backlog, Backoff, Gate, HeldSlot, InvalidCap, Queued, Reading, Snapshot};
 #[cfg(feature = "connect")]
 use crate::observe::Connected;
-use crate::observe::{FirstToken, Observers, Sample};
+use crate::observe::{FirstToken, Metrics, Observer, Observers, Sample};
 use crate::outcome::Outcome;
 use crate::record::RequestRecord;
 use crate::sync::Mutex;
@@ -34,6 +34,18 @@ use crate::wire::{Dialects, Reader};
 #[derive(Clone, Debug)]
 pub struct Pool {
     inner: Arc<Inner>,
+}
+
+/// How a pool stands, and who is under way in it: see [`Pool::under_way`].
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UnderWay {
+    /// How it stands.
+    pub sample: Sample,
+    /// The oldest that hold a slot, by admission.
+    pub in_flight: Vec<HeldSlot>,
+    /// The oldest that wait at the gate, by arrival.
+    pub queued: Vec<Queued>,
 }
 
 /// Which pool it is, without being a handle of it.
@@ -88,8 +100,8 @@ impl Pool {
         self.inner.gate.arrivals()
     }
 
-    /// Takes a sample now, tells the observers of it, and gives it. Whoever
-    /// answers a scrape calls this first, so that what is scraped is of now.
+    /// Takes a sample now, tells the observers of it, and gives it: a run log gets
+    /// a line of it. See [`snapshot`](Self::snapshot) for one that is told to nobody.
     pub fn sample(&self) -> Sample {
         let _in_order = self.inner.telling.lock();
         let sample = self.inner.snapshot();
@@ -98,14 +110,50 @@ impl Pool {
         sample
     }
 
+    /// How the pool stands now, which nobody else is told of.
+    #[must_use]
+    pub fn snapshot(&self) -> Sample {
+        self.inner.snapshot()
+    }
+
+    /// The same, and of the same instant the oldest `most` that hold a slot and
+    /// the oldest `most` that wait. Beyond what a [`reading`](Self::reading) takes,
+    /// it takes a moment more for each slot that is held.
+    #[must_use]
+    pub fn under_way(&self, most: usize) -> UnderWay {
+        let (snapshot, in_flight, queued) = self.inner.gate.under_way(most);
+        UnderWay { sample: self.inner.sample_of(snapshot), in_flight, queued }
+    }
+
+    /// Brings the metrics up to now, and tells nobody else. Whoever answers a
+    /// scrape calls this first.
+    pub fn publish(&self) {
+        let _in_order = self.inner.telling.lock();
+        Metrics.sample(&self.snapshot());
+    }
+
+    /// The sample that a window which ends with `now` begins with: the last that
+    /// was taken at least `window` before it, or else the first. Samples are the
+    /// fewer the longer ago, so the window that is found may be longer.
+    #[must_use]
+    pub fn sample_before(&self, now: &Sample, window: Duration) -> Sample {
+        self.inner.history.before(now, window).unwrap_or_else(|| now.clone())
+    }
+
+    /// The samples that were taken at most `window` before `now`, the oldest first:
+    /// no more than a few hundred, and the fewer the longer ago.
+    #[must_use]
+    pub fn samples_since(&self, now: &Sample, window: Duration) -> Vec<Sample> {
+        self.inner.history.since(now, window)
+    }
+
     /// Where throughput was lost in the last `window`, as far back as the pool
-    /// reaches. The window that was found is in the diagnosis: it begins with a
-    /// sample, and these are the fewer the longer ago.
+    /// reaches. The window that was found is in the diagnosis: see
+    /// [`sample_before`](Self::sample_before).
     #[must_use]
     pub fn diagnose(&self, window: Duration) -> Diagnosis {
-        let now = self.inner.snapshot();
-        let then = self.inner.history.before(&now, window);
-        Diagnosis::of(then.as_ref().unwrap_or(&now), &now)
+        let now = self.snapshot();
+        Diagnosis::of(&self.sample_before(&now, window), &now)
     }
 
     /// Changes the number of slots while running: see [`Gate::set_cap`].
@@ -277,7 +325,10 @@ async fn sample_on_cadence(pool: Sampled, cadence: Duration) {
 
 impl Inner {
     fn snapshot(&self) -> Sample {
-        let (reading, seen, tokens) = self.gate.snapshot();
+        self.sample_of(self.gate.snapshot())
+    }
+
+    fn sample_of(&self, (reading, seen, tokens): Snapshot) -> Sample {
         let mut sample = Sample::new(self.name.clone(), reading, seen.arrivals, tokens);
         self.tally.complete(&mut sample);
         sample

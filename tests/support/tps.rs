@@ -88,6 +88,11 @@ impl Proxy {
         }
     }
 
+    /// All that it has said since it began to listen.
+    pub(crate) fn said(&self) -> String {
+        self.said.lock().unwrap().join("\n")
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id()
     }

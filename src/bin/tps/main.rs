@@ -9,7 +9,6 @@ mod logs;
 mod output;
 mod proxy;
 mod report;
-mod status;
 mod text;
 mod tokenizers;
 mod values;

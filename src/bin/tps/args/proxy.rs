@@ -44,9 +44,12 @@ pub(crate) struct ProxyArgs {
     /// Where clients connect
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
     pub(crate) listen: SocketAddr,
-    /// Where /metrics, /status, /healthz, /readyz and PUT /cap answer
+    /// Where the live page is, and /metrics, /status, /events, /healthz, /readyz and PUT /cap
     #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
     pub(crate) admin: SocketAddr,
+    /// The file of the token that changes must bear; needed where --admin is not on loopback
+    #[arg(long, value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
     /// How many may wait; more are refused with 429 [default: unbounded]
     #[arg(long, value_name = "N")]
     pub(crate) max_queue: Option<u64>,
@@ -79,7 +82,8 @@ pub(crate) struct ProxyArgs {
         long,
         value_name = "FILE.toml",
         conflicts_with_all = [
-            "upstream", "cap", "listen", "admin", "max_queue", "queue_timeout", "log", "log_rotate", "run_id",
+            "upstream", "cap", "listen", "admin", "admin_token_file", "max_queue", "queue_timeout", "log",
+            "log_rotate", "run_id",
             "sample_interval", "tokenizer", "drain_timeout", "connect_timeout", "first_byte_timeout",
             "token_timeout", "request_timeout", "max_request", "absorb", "keep_alive", "upstream_http", "ca",
             "tls_cert", "tls_key"

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::net::TcpListener;
 
-use self::admin::Admin;
+use self::admin::{Admin, Token};
 use self::config::Config;
 use self::running::Running;
 use self::server::Server;
@@ -47,6 +47,7 @@ async fn serve(
     // The addresses first: a log is begun only once nothing else can fail.
     let clients = listener(clients, config.listen, "--listen").await?;
     let operators = listener(operators, config.admin, "--admin").await?;
+    let token = Token::for_listener(&operators, config.admin_token_file.as_deref())?;
     let metrics = admin::recorder()?;
     let mut running = Running::start(config).await?;
     let ready = Arc::new(AtomicBool::new(true));
@@ -57,7 +58,13 @@ async fn serve(
     }
     eprintln!("tps: admin on http://{}", address(&operators));
 
-    let admin = Admin { pools: running.pools.clone(), metrics, ready: ready.clone() };
+    let admin = Admin {
+        pools: running.pools.clone(),
+        recent: running.recent.clone(),
+        metrics,
+        ready: ready.clone(),
+        token: token.clone(),
+    };
     let admin = tokio::spawn(admin.serve(operators));
     let server = Server::new(running.routes.clone(), running.config().max_request);
     let server = server.with_tls(running.certificate.clone());
@@ -66,7 +73,7 @@ async fn serve(
         loop {
             match signals.next().await {
                 Wish::Stop => return,
-                Wish::Reload => reload(args, &mut running).await,
+                Wish::Reload => reload(args, &mut running, token.as_ref()).await,
                 Wish::ReopenLog => running.reopen_log(),
             }
         }
@@ -90,10 +97,10 @@ async fn serve(
 }
 
 /// Reads the configuration again. One that is wrong changes nothing.
-async fn reload(args: &ProxyArgs, running: &mut Running) {
+async fn reload(args: &ProxyArgs, running: &mut Running, token: Option<&Token>) {
     manager::reloading();
     let reloaded = match Config::of(args) {
-        Ok(config) => running.reload(config).await,
+        Ok(config) => running.reload(config, token).await,
         Err(failure) => Err(failure),
     };
     match reloaded {

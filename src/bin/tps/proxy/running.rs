@@ -8,6 +8,7 @@ use tower_tps::observe::RunLog;
 use tower_tps::pool;
 use tower_tps::sim::Engine;
 
+use super::admin::{Recent, Token};
 use super::closing;
 use super::config::{Config, PoolConfig};
 use super::pools::Pools;
@@ -23,6 +24,8 @@ pub(super) struct Running {
     engine: Option<Engine>,
     pub(super) certificate: Option<Certificate>,
     pub(super) pools: Pools,
+    /// What the requests of all pools were like.
+    pub(super) recent: Recent,
     pub(super) routes: Routes,
     log: Option<RunLog>,
     /// Pools that were taken away, each until its last request has been told.
@@ -40,12 +43,14 @@ impl Running {
             engine,
             certificate,
             pools: Pools::default(),
+            recent: Recent::default(),
             routes: Routes::default(),
             log: None,
             leaving: Vec::new(),
             config,
         };
-        let builders = running.config.pools.iter().map(|pool| builder(&running.config, pool));
+        let builders =
+            running.config.pools.iter().map(|pool| builder(&running.config, pool, &running.recent));
         let builders = builders.collect::<Result<Vec<_>, _>>()?;
         running.log = running.config.log.as_deref().map(|path| log(path, &running.config)).transpose()?;
         let pools =
@@ -62,7 +67,7 @@ impl Running {
 
     /// Goes on by another configuration: caps, ways and pools change, and no stream
     /// is cut. What cannot change while it runs is an error, and then nothing changes.
-    pub(super) async fn reload(&mut self, config: Config) -> Result<(), Failure> {
+    pub(super) async fn reload(&mut self, config: Config, token: Option<&Token>) -> Result<(), Failure> {
         self.config.can_become(&config)?;
         self.leaving.retain(|pool| !pool.is_closed());
         if let Some(pool) = config.pools.iter().find(|pool| self.is_leaving(&pool.name)) {
@@ -79,11 +84,14 @@ impl Running {
         if let (Some(certificate), Some(files)) = (&self.certificate, &config.tls) {
             certificate.reread(files)?;
         }
+        if let (Some(token), Some(file)) = (token, &config.admin_token_file) {
+            token.replace(file)?;
+        }
         let mut pools = Vec::new();
         for pool in &config.pools {
             pools.push(match self.pools.get(&pool.name) {
                 Some(pool) => pool,
-                None => self.build(builder(&config, pool)?)?,
+                None => self.build(builder(&config, pool, &self.recent)?)?,
             });
         }
         let ways = self.ways(&config, &pools)?;
@@ -167,12 +175,13 @@ async fn engine() -> Result<Engine, Failure> {
 }
 
 /// A pool as it is configured, but for its log.
-fn builder(config: &Config, pool: &PoolConfig) -> Result<pool::Builder, Failure> {
+fn builder(config: &Config, pool: &PoolConfig, recent: &Recent) -> Result<pool::Builder, Failure> {
     let mut builder = Pool::builder(&pool.name)
         .cap(pool.cap)
         .classes(pool.admission.order())
         .sample_interval(config.sample_interval)
-        .tokenizer(tokenizers::load(&pool.tokenizer)?);
+        .tokenizer(tokenizers::load(&pool.tokenizer)?)
+        .observer(recent.clone());
     if let Some(waiting) = pool.max_queue {
         builder = builder.max_queue(waiting);
     }

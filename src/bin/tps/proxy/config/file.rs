@@ -28,6 +28,7 @@ struct File {
     listen: SocketAddr,
     #[serde(default = "value::admin")]
     admin: SocketAddr,
+    admin_token_file: Option<PathBuf>,
     tls: Option<TlsTable>,
     log: Option<PathBuf>,
     #[serde(default, deserialize_with = "value::some_size")]
@@ -136,6 +137,7 @@ pub(super) fn read(path: &Path) -> Result<Config, Failure> {
     Ok(Config {
         listen: file.listen,
         admin: file.admin,
+        admin_token_file: file.admin_token_file,
         tls: file.tls.map(|TlsTable { cert, key }| Tls { cert, key }),
         log: file.log,
         log_rotate: file.log_rotate,

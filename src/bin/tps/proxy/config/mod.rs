@@ -28,6 +28,8 @@ const THE_POOL: &str = "proxy";
 pub(super) struct Config {
     pub(super) listen: SocketAddr,
     pub(super) admin: SocketAddr,
+    /// The file of the token that changes must bear.
+    pub(super) admin_token_file: Option<PathBuf>,
     pub(super) tls: Option<Tls>,
     pub(super) log: Option<PathBuf>,
     /// How large the log's file may become before another is begun.
@@ -107,6 +109,7 @@ impl Config {
         Ok(Self {
             listen: args.listen,
             admin: args.admin,
+            admin_token_file: args.admin_token_file.clone(),
             tls: tls.map(|(cert, key)| Tls { cert, key }),
             log: args.log.clone(),
             log_rotate: args.log_rotate,
@@ -124,6 +127,7 @@ impl Config {
         let fixed = [
             ("listen", self.listen == next.listen),
             ("admin", self.admin == next.admin),
+            ("admin_token_file", self.admin_token_file.is_some() == next.admin_token_file.is_some()),
             ("tls", self.tls.is_some() == next.tls.is_some()),
             ("log", self.log == next.log),
             ("log_rotate", self.log_rotate == next.log_rotate),
