@@ -51,7 +51,7 @@ impl Flight {
             span_id: format!("{:016x}", fastrand::u64(1..)).into(),
             trace_id: self.trace_id.take(),
             request_id: request_id.unwrap_or_else(|| RequestId::made().into()),
-            status: self.status,
+            status: self.status.map(|status| status.as_u16()),
             outcome,
             phase,
             error_type,

@@ -41,7 +41,7 @@ pub(super) struct Flight {
     attempt: u32,
     /// There where someone outside retries.
     outside: Option<Box<Outside>>,
-    status: Option<u16>,
+    status: Option<StatusCode>,
     error_type: Option<ErrorType>,
     reader: Option<Reader>,
     last_chunk_at: Option<Instant>,
@@ -130,7 +130,7 @@ impl Flight {
             }
             Err(refusal) => {
                 self.place = Place::Refused(refusal.reason);
-                self.status = Some(refusal::status(refusal.reason).as_u16());
+                self.status = Some(refusal::status(refusal.reason));
                 self.record(Arrived {
                     departure: refusal.departure,
                     account: None,
@@ -171,7 +171,7 @@ impl Flight {
 
     pub(super) fn headers(&mut self, parts: &Parts, exact_size: Option<u64>) {
         self.timeline.headers_at = self.account().map(|account| account.responded());
-        self.status = Some(parts.status.as_u16());
+        self.status = Some(parts.status);
         self.error_type = parts.extensions.get().copied();
         if matches!(parts.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
             self.announced = Some(0);
@@ -366,8 +366,8 @@ impl Flight {
             (End::BodyError, _) => (Outcome::Failed, Some(told.unwrap_or("body").into())),
             // Whoever drops the body of an error, or drops it upon one, was
             // failed by it and did not hang up.
-            (_, Some(status)) if status >= 400 => {
-                let status = || format!("status_{status}").into();
+            (_, Some(status)) if status.as_u16() >= 400 => {
+                let status = || format!("status_{}", status.as_u16()).into();
                 (Outcome::Failed, Some(self.error_type.map_or_else(status, |ErrorType(kind)| kind.into())))
             }
             _ if reader.content().error_type().is_some() => {
