@@ -8,7 +8,7 @@ in a second and shorter run, it takes the engine's usage.
 Two clocks look at one stream from its two ends. AIPerf's starts before it has a
 connection and stops when its event loop has read the event: so its TTFT can only
 be the longer one, by what the way, the proxy's reading of the request and the
-event loop take. What a busy machine adds to a single one of them is no
+event loop take: a millisecond, of which the proxy has a tenth. What a busy machine adds to a single one of them is no
 property of the proxy: the limits are for the median, with the worst beside it,
 and a run whose median TTFT is over its limit is made again.
 """
@@ -21,12 +21,15 @@ import statistics
 import subprocess
 
 from engine import model_path
+from formats import EPOCH
 from proxy import Proxy
 from run_log import SECOND, RunLog, instants, nanos
 from tokenizer import write
 
 CAP, CALLERS = 2, 3
 TOKENS = 64
+# Requests a second, near to what the engine can do.
+RATE = "0.8"
 SHARE, TTFT_MS = 0.02, 2.0
 # What a machine that has much else to do adds is another in each run; what the log has wrong stays.
 RUNS = 3
@@ -36,18 +39,17 @@ LIMIT_SECONDS = 240
 def check(checks, engine, directory):
     folder = os.path.join(directory, "tokenizer")
     write(model_path(), folder)
-    # Odd numbers, of which the middle one is one of them, whatever the way to count a median.
-    for name, requests, options in (("by itself", 15, ()), ("by usage", 5, ("--use-server-token-count",))):
+    # The first request of each caller opens a connection, which AIPerf counts too: so those are the fewer.
+    for name, requests, options in (("by itself", 15, ()), ("by usage", 9, ("--use-server-token-count",))):
         name = f"AIPerf, counting {name}"
         for _ in range(RUNS):
             log, pairs, summary = run(checks, engine, directory, folder, name, requests, options)
             late = [record["time_to_first_token"] - milliseconds(line["ttft"]) for record, line in pairs]
-            medians = summary["time_to_first_token"]["p50"] - report(log)["ttft"]["p50"] * 1000
-            if max(statistics.median(late), medians) <= TTFT_MS:
+            if statistics.median(late) <= TTFT_MS:
                 break
-            print(f"      TTFT {statistics.median(late):.2f} and {medians:.2f} ms later: once more", flush=True)
+            print(f"      TTFT {statistics.median(late):.2f} ms later in the median: once more", flush=True)
         tokens(checks, name, pairs, summary, own=not options)
-        times(checks, name, pairs, late, medians)
+        times(checks, name, pairs, late)
         checks.all(f"{name}: its summary's figures are within {SHARE:.0%}", list(in_sum(pairs, summary, report(log))))
 
 
@@ -86,14 +88,14 @@ def tokens(checks, name, pairs, summary, own):
     )  # fmt: skip
 
 
-def times(checks, name, pairs, late, medians):
+def times(checks, name, pairs, late):
     checks.all(f"{name}: no TTFT is shorter than the log's", [f"{ms} ms later" for ms in late if ms < 0])
     median = statistics.median(late)
     checks.that(
-        f"{name}: TTFT within {TTFT_MS} ms of the log's in the median, and the medians within that of each other",
-        max(median, medians) <= TTFT_MS,
-        f"{median:.2f} ms later, from {min(late):.2f} to {max(late):.2f}; the medians {medians:.2f} ms apart",
-    )
+        f"{name}: TTFT within {TTFT_MS} ms of the log's, in the median", median <= TTFT_MS,
+        f"{median:.2f} ms later, from {min(late):.2f} to {max(late):.2f}; {statistics.median(before(pairs)):.2f} of "
+        "them before the proxy had the request",
+    )  # fmt: skip
 
     # By the same formula, but that AIPerf has one token come first, and counts the tokens by itself.
     apart = [record["inter_token_latency"] / milliseconds(line["time_per_output_token"]) - 1 for record, line in pairs]
@@ -104,6 +106,11 @@ def times(checks, name, pairs, late, medians):
     )  # fmt: skip
 
 
+def before(pairs):
+    """From AIPerf's start of a request to the proxy's `queued_at`, in ms: both of the system's clock, but read apart."""
+    return [(instants(line)["queued_at"] - EPOCH - record["request_start_ns"]) / 1_000_000 for record, line in pairs]
+
+
 def report(log):
     said = subprocess.run([os.environ["TPS_BIN"], "report", "--json", log], stdout=subprocess.PIPE, check=True).stdout
     return json.loads(said)["runs"][0]
@@ -111,6 +118,8 @@ def report(log):
 
 def in_sum(pairs, summary, report):
     """AIPerf's summary against that of `tps report` and of the lines."""
+    mean = report["ttft"]["mean"] * 1000
+    yield from off("mean TTFT", summary["time_to_first_token"]["avg"], mean, SHARE)
     lines = [line for _, line in pairs]
     mean = statistics.mean(milliseconds(line["time_per_output_token"]) for line in lines)
     yield from off("mean inter-token latency", summary["inter_token_latency"]["avg"], mean, SHARE)
@@ -136,7 +145,9 @@ def aiperf(url, folder, directory, requests, options):
     """Runs it to its end: what it keeps of each request, by the request's id, and its summary."""
     command = [
         os.environ["AIPERF"], "profile", "--model", "smollm2", "--url", url, "--endpoint-type", "chat", "--streaming",
-        "--tokenizer", folder, "--concurrency", str(CALLERS), "--request-count", str(requests), "--isl", "40",
+        "--tokenizer", folder, "--concurrency", str(CALLERS), "--request-count", str(requests),
+        # Not each as another ends: AIPerf then has so much else to do that the proxy waits for a core.
+        "--request-rate", RATE, "--arrival-pattern", "constant", "--isl", "40",
         "--osl", str(TOKENS), "--random-seed", "7", "--workers-max", "1", "--record-processors", "1", "--ui", "none",
         "--no-server-metrics", "--no-gpu-telemetry", "--no-auto-plot", "--artifact-dir", directory,
         # So that each answer has the tokens that were asked for.
@@ -165,8 +176,8 @@ def aiperf(url, folder, directory, requests, options):
         records = [json.loads(line) for line in lines]
     with open(os.path.join(directory, "profile_export_aiperf.json"), encoding="utf-8") as text:
         summary = json.load(text)
-    return {record["metadata"]["x_request_id"]: values(record["metrics"]) for record in records}, summary
+    return {record["metadata"]["x_request_id"]: flat(record) for record in records}, summary
 
 
-def values(metrics):
-    return {name: metric["value"] for name, metric in metrics.items()}
+def flat(record):
+    return {**record["metadata"], **{name: metric["value"] for name, metric in record["metrics"].items()}}

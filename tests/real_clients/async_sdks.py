@@ -1,4 +1,4 @@
-"""The asynchronous clients of the `openai` and `anthropic` packages: many requests at once on one client, and some given up."""
+"""The asynchronous clients of `openai` and `anthropic`: many requests at once on one client, and some given up."""
 
 import asyncio
 import json
@@ -109,7 +109,7 @@ def in_client(package, url):
     """Calls with one client for all requests, which is closed afterwards."""
 
     async def call(function, *arguments):
-        async with package(base_url=url, api_key="none", timeout=60, max_retries=0) as client:
+        async with package(base_url=url, api_key="none", timeout=120, max_retries=0) as client:
             return await function(client, *arguments)
 
     return call

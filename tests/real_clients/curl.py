@@ -22,7 +22,7 @@ def send(url, ask, directory, *options):
 
 
 def send_together(url, asks, directory, *options, leave=None, after=0):
-    """Many at once, by one curl, of which one is left after so many seconds: the figures and the body of each, by id."""
+    """Many at once, by one curl, of which one is left after `after` seconds: figures and body, by id."""
     command = ["curl", "--parallel"]
     files = {ask.request_id: os.path.join(directory, f"{ask.request_id}.curl") for ask in asks}
     for ask in asks:

@@ -38,8 +38,8 @@ def encrypted(checks, engine, directory):
     certificate, key = (os.path.join(directory, f"proxy.{kind}.pem") for kind in ("certificate", "key"))
     subprocess.run(
         [
-            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2",
-            "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes",
+            "-days", "2", "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
             # One that is nobody's authority: it stands for itself alone.
             "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", key, "-out", certificate,
         ],
@@ -130,7 +130,7 @@ def as_curl_tells(figures, version, line, got):
 
 
 def read(ask, pieces):
-    """The answer in a body whose pieces came one by one: each text, with the time of the piece that completed its line."""
+    """The answer in a body that came in pieces: each text, with the time of the piece that completed its line."""
     answer, body = Answer(ask), b""
     for at, piece in pieces:
         *lines, body = (body + piece).split(b"\n") if ask.streamed else (body + piece,)

@@ -1,4 +1,4 @@
-"""Requests whose answer is known to the letter: a grammar, or a tool's only choice, leaves the model nothing else to say.
+"""Requests whose answer is known to the letter: a grammar, or a tool's only choice, leaves nothing else to say.
 
 So each of many at once can be told from the others by its text, however the
 engine's arithmetic comes out with what else it works on.
