@@ -8,9 +8,10 @@ in a second and shorter run, it takes the engine's usage.
 Two clocks look at one stream from its two ends. AIPerf's starts before it has a
 connection and stops when its event loop has read the event: so its TTFT can only
 be the longer one, by what the way, the proxy's reading of the request and the
-event loop take: a millisecond, of which the proxy has a tenth. What a busy machine adds to a single one of them is no
-property of the proxy: the limits are for the median, with the worst beside it,
-and a run whose median TTFT is over its limit is made again.
+event loop take: a millisecond, of which the proxy has a tenth. What a busy
+machine adds to a single one of them is no property of the proxy: the limits are
+for the median, with the worst beside it, and a run whose median TTFT is over its
+limit is made again.
 """
 
 import json
@@ -23,7 +24,7 @@ import subprocess
 from engine import model_path
 from formats import EPOCH
 from proxy import Proxy
-from run_log import SECOND, RunLog, instants, nanos
+from run_log import RunLog, instants, nanos
 from tokenizer import write
 
 CAP, CALLERS = 2, 3
@@ -107,7 +108,7 @@ def times(checks, name, pairs, late):
 
 
 def before(pairs):
-    """From AIPerf's start of a request to the proxy's `queued_at`, in ms: both of the system's clock, but read apart."""
+    """From AIPerf's start of a request to the proxy's `queued_at`, in ms, by the system's clock."""
     return [(instants(line)["queued_at"] - EPOCH - record["request_start_ns"]) / 1_000_000 for record, line in pairs]
 
 
@@ -125,11 +126,13 @@ def in_sum(pairs, summary, report):
     yield from off("mean inter-token latency", summary["inter_token_latency"]["avg"], mean, SHARE)
     rate = summary["output_token_throughput_per_user"]
     yield from off("mean tokens a second of a stream", rate["avg"], report["decode_tps"]["mean"], SHARE)
-    # Over the time in which there were requests, and not over the whole run of the proxy.
+    # Over the time in which there were requests. AIPerf's own rate begins with the wait for the first of them.
     at = [instants(line) for line in lines]
-    busy = (max(one["released_at"] for one in at) - min(one["queued_at"] for one in at)) / SECOND
+    ours = max(one["released_at"] for one in at) - min(one["queued_at"] for one in at)
+    of_aiperf = [record for record, _ in pairs]
+    theirs = max(one["request_end_ns"] for one in of_aiperf) - min(one["request_start_ns"] for one in of_aiperf)
     total = sum(line["output_tokens"] for line in lines)
-    yield from off("tokens a second", summary["output_token_throughput"]["avg"], total / busy, SHARE)
+    yield from off("tokens a second", summary["total_osl"]["avg"] / theirs, total / ours, SHARE)
 
 
 def off(what, found, expected, share):

@@ -24,7 +24,9 @@ OF_A_CONNECTION = (b"\nupgrade:", b"\nhttp2-settings:", b"\nconnection: upgrade"
 
 
 def check(checks, engine, directory):
-    ways = (("h2", "2", ("--http2-prior-knowledge",)), ("h2c-upgrade", "1.1", ("--http2",)), ("http1", "1.1", ("--http1.1",)))
+    ways = (
+        ("h2", "2", ("--http2-prior-knowledge",)), ("h2c-upgrade", "1.1", ("--http2",)), ("http1", "1.1", ("--http1.1",)),
+    )  # fmt: skip
     one_by_one(checks, engine, directory, "curl", ways)
     encrypted(checks, engine, directory)
 

@@ -61,8 +61,9 @@ def send(url, asked):
         for ask in asked
     ]
     said = subprocess.run(
-        ["node", os.environ["NODE_CLIENT"], url], input=json.dumps(requests).encode(), stdout=subprocess.PIPE, timeout=180, check=True
-    ).stdout
+        ["node", os.environ["NODE_CLIENT"], url], input=json.dumps(requests).encode(), stdout=subprocess.PIPE,
+        timeout=180, check=True,
+    ).stdout  # fmt: skip
     return [answer(ask, told) for ask, told in zip(asked, json.loads(said), strict=True)]
 
 
