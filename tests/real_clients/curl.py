@@ -2,6 +2,7 @@
 
 import json
 import os
+import pathlib
 import subprocess
 import time
 
@@ -35,8 +36,10 @@ def send_together(url, asks, directory, *options, leave=None, after=0):
     figures = {one["request_id"]: one for one in map(json.loads, said.splitlines())}
     answers = {}
     for name, path in files.items():
-        with open(path, "rb") as body:
-            answers[name] = (figures[name], body.read())
+        # Without a byte of a body there is no file.
+        body = pathlib.Path(path)
+        answers[name] = (figures[name], body.read_bytes() if body.exists() else b"")
+        body.unlink(missing_ok=True)
     return answers
 
 
