@@ -15,12 +15,7 @@ import anthropic
 import openai
 
 SAME = {"temperature": 0, "seed": 7}
-PARAMETERS = {
-    "type": "object",
-    "properties": {"city": {"type": "string", "maxLength": 12}},
-    "required": ["city"],
-}
-FUNCTION = {"name": "get_weather", "description": "Tells the weather.", "parameters": PARAMETERS}
+TOOL = {"name": "get_weather", "description": "Tells the weather."}
 
 
 @dataclasses.dataclass
@@ -36,6 +31,8 @@ class Ask:
     kind: str = "text"
     # Whether a chat stream asks for its usage; the other formats give theirs unasked.
     usage: bool = True
+    # What a tool's city may be, in the words of JSON Schema.
+    city: dict = dataclasses.field(default_factory=lambda: {"maxLength": 12})
     extra: dict = dataclasses.field(default_factory=dict)
 
 
@@ -80,33 +77,52 @@ def openai_client(url, ask):
     return openai.OpenAI(base_url=url + "/v1", api_key="none", timeout=60, max_retries=0, default_headers=headers)
 
 
+def parameters(ask):
+    return {"type": "object", "properties": {"city": {"type": "string", **ask.city}}, "required": ["city"]}
+
+
 def extra_of(ask, **more):
     thinking = {"chat_template_kwargs": {"think": True}} if ask.kind == "thinking" else {}
     return {**more, **thinking, **ask.extra}
 
 
 def chat(url, ask, answer):
-    arguments = {"messages": [{"role": "user", "content": ask.prompt}], "max_tokens": ask.max_tokens, **SAME}
-    if ask.kind == "tool":
-        arguments["tools"] = [{"type": "function", "function": FUNCTION}]
-    if ask.streamed and ask.usage:
-        arguments["stream_options"] = {"include_usage": True}
     with openai_client(url, ask) as client:
-        made = client.chat.completions.create(
-            model="smollm2", stream=ask.streamed, extra_body=extra_of(ask), **arguments
-        )
+        made = client.chat.completions.create(**chat_arguments(ask))
         for part in made if ask.streamed else [made]:
-            usage(answer, part.usage, "completion_tokens", "prompt_tokens")
-            answer.timings = part.model_extra.get("timings", answer.timings)
-            for choice in part.choices:
-                answer.finish_reason = choice.finish_reason or answer.finish_reason
-                message = choice.delta if ask.streamed else choice.message
-                calls = [call.function.arguments for call in message.tool_calls or ()]
-                texts = [message.content, message.model_extra.get("reasoning_content"), *calls]
-                if text := "".join(text or "" for text in texts):
-                    yield text
+            if text := chat_text(answer, part):
+                yield text
         if ask.streamed:
             made.close()
+
+
+def chat_arguments(ask):
+    arguments = {"messages": [{"role": "user", "content": ask.prompt}], "max_tokens": ask.max_tokens, **SAME}
+    if ask.kind == "tool":
+        arguments["tools"] = [{"type": "function", "function": {**TOOL, "parameters": parameters(ask)}}]
+    if ask.streamed and ask.usage:
+        arguments["stream_options"] = {"include_usage": True}
+    return {"model": "smollm2", "stream": ask.streamed, "extra_body": extra_of(ask), **arguments}
+
+
+def chat_body(ask):
+    """What the package makes of the arguments, for a client that takes the body itself."""
+    arguments = chat_arguments(ask)
+    extra = arguments.pop("extra_body")
+    return {**arguments, **extra}
+
+
+def chat_text(answer, part):
+    """What a part of the stream, or the whole of a document, holds of generated text."""
+    usage(answer, part.usage, "completion_tokens", "prompt_tokens")
+    answer.timings = part.model_extra.get("timings", answer.timings)
+    texts = []
+    for choice in part.choices:
+        answer.finish_reason = choice.finish_reason or answer.finish_reason
+        message = choice.delta if answer.ask.streamed else choice.message
+        calls = [call.function.arguments for call in message.tool_calls or ()]
+        texts += [message.content, message.model_extra.get("reasoning_content"), *calls]
+    return "".join(text or "" for text in texts)
 
 
 def completions(url, ask, answer):
@@ -127,7 +143,8 @@ def completions(url, ask, answer):
 
 
 def responses(url, ask, answer):
-    tools = {"tools": [{"type": "function", **FUNCTION}]} if ask.kind == "tool" else {}
+    tool = {"type": "function", **TOOL, "parameters": parameters(ask)}
+    tools = {"tools": [tool]} if ask.kind == "tool" else {}
     with openai_client(url, ask) as client:
         made = client.responses.create(
             model="smollm2", input=ask.prompt, max_output_tokens=ask.max_tokens, stream=ask.streamed,
@@ -147,27 +164,38 @@ def responses(url, ask, answer):
 
 
 def messages(url, ask, answer):
-    tool = {"name": FUNCTION["name"], "description": FUNCTION["description"], "input_schema": PARAMETERS}
-    tools = {"tools": [tool]} if ask.kind == "tool" else {}
-    arguments = {
+    with anthropic.Anthropic(base_url=url, api_key="none", timeout=60, max_retries=0) as client:
+        if not ask.streamed:
+            message = client.messages.create(**message_arguments(ask))
+            yield json.dumps([block.to_dict() for block in message.content])
+        else:
+            with client.messages.stream(**message_arguments(ask)) as stream:
+                for event in stream:
+                    if text := message_text(event):
+                        yield text
+                message = stream.get_final_message()
+        end_of_message(answer, message)
+
+
+def message_arguments(ask):
+    tools = {"tools": [{**TOOL, "input_schema": parameters(ask)}]} if ask.kind == "tool" else {}
+    return {
         "model": "smollm2", "messages": [{"role": "user", "content": ask.prompt}], "max_tokens": ask.max_tokens,
         "extra_headers": {"x-request-id": ask.request_id},
         "extra_body": extra_of(ask, **SAME), **tools,
     }  # fmt: skip
-    with anthropic.Anthropic(base_url=url, api_key="none", timeout=60, max_retries=0) as client:
-        if not ask.streamed:
-            message = client.messages.create(**arguments)
-            yield json.dumps([block.to_dict() for block in message.content])
-        else:
-            with client.messages.stream(**arguments) as stream:
-                for event in stream:
-                    if event.type == "content_block_delta":
-                        delta = event.delta.to_dict()
-                        if text := delta.get("text") or delta.get("thinking") or delta.get("partial_json"):
-                            yield text
-                message = stream.get_final_message()
-        usage(answer, message.usage, "output_tokens", "input_tokens")
-        answer.finish_reason = message.stop_reason
+
+
+def message_text(event):
+    if event.type != "content_block_delta":
+        return None
+    delta = event.delta.to_dict()
+    return delta.get("text") or delta.get("thinking") or delta.get("partial_json")
+
+
+def end_of_message(answer, message):
+    usage(answer, message.usage, "output_tokens", "input_tokens")
+    answer.finish_reason = message.stop_reason
 
 
 def native(url, ask, answer):
