@@ -19,8 +19,8 @@
 //!
 //! - [`clock`]: instants, and the one anchor to wall time.
 //! - [`outcome`], [`timeline`]: how requests end; the instants and the arithmetic on them. Pure.
-//! - [`gate`]: the semaphore with books, its slots, the backlog, the gap meter, and the ledger of
-//!   what each busy slot does. No HTTP.
+//! - [`gate`]: the semaphore with books, its slots, the order of those who wait, the backlog, the
+//!   gap meter, and the ledger of what each busy slot does. No HTTP.
 //! - [`tokens`]: counting tokens on text as it passes, by which tokenizer, how much of it in one
 //!   poll, and where a count comes from.
 //! - [`wire`]: from bytes to what was generated. Inside, in this order: the kind of body and its
@@ -30,7 +30,8 @@
 //! - [`diagnosis`]: where throughput was lost, from one sample to another. Pure.
 //! - [`pool`]: the handle that ties the gate and the observers together.
 //! - [`layer`]: layer, service, future, body, and the flight: all that is known of one request
-//!   under way. The only room that knows Tower, but for the next two.
+//!   under way. The only room that knows Tower, but for the next two. Inside, [`layer::absorb`]
+//!   reads ahead of slow clients.
 //! - `retry`: beside it, Tower's retrying made known to the pool on whichever side of the meter it
 //!   is, and a policy.
 //! - [`ensure_usage`]: a layer of its own that has streams tell their usage. The only
@@ -49,7 +50,9 @@
 //! goes on as it came. When the body has ended, it is dropped, the slot goes back
 //! and its account is closed under the gate's lock, at the instant that becomes
 //! `released_at`, and the record goes to the observers; at once, or from a thread
-//! of its own if there is more left to count than a poll may.
+//! of its own if there is more left to count than a poll may. Where a task reads
+//! ahead of the client, it is that task who asks, and the record waits until the
+//! client has taken what came.
 //!
 //! Invariants: every instant of the gate is read under its one
 //! lock, so the order of instants is the order of events; at every instant

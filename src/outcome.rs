@@ -31,7 +31,8 @@ pub enum Phase {
     Prefill,
     /// Tokens had come, and the end marker had not.
     Streaming,
-    /// The end marker had come, and the body's end had not.
+    /// The end marker had come, and the body's end had not; or all had come, and
+    /// not all of it had been handed over to a client that was read ahead of.
     Drain,
     /// It was all over.
     Done,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use crate::clock::Instant;
 pub use crate::gate::Retry;
 use crate::gate::{Counts, PhaseTimes};
 use crate::outcome::{Outcome, Phase};
@@ -43,12 +44,21 @@ pub struct RequestRecord {
     pub attempt_cause: Option<&'static str>,
     /// The retries made inside the meter, while its slot was held.
     pub retries: Vec<Retry>,
-    /// Its instants.
+    /// Its instants, which are those of the arrival from the upstream.
     pub timeline: Timeline,
+    /// When the frame of `first_token_at` was handed over to the client, where the
+    /// response was [read ahead of it](crate::layer::MeterLayer::absorb). Absent
+    /// where it was not, or where that frame was never handed over.
+    pub first_token_handed_at: Option<Instant>,
+    /// The same of the frame of `last_token_at`.
+    pub last_token_handed_at: Option<Instant>,
+    /// When all had been handed over, or the client went away: not before
+    /// `released_at`. Absent where the response was not read ahead.
+    pub handed_over_at: Option<Instant>,
     /// What it did with its slot; absent if it never held one. The sum is
     /// `t_in_flight`, to the nanosecond.
     pub phases: Option<PhaseTimes>,
-    /// The body's bytes as passed on.
+    /// The body's bytes as passed on: handed over, where the response was read ahead.
     pub response_bytes: u64,
     /// What was generated; absent where no headers came.
     pub generated: Option<Generated>,

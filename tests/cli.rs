@@ -1,84 +1,17 @@
 //! The program `tps`, run as a user runs it.
 #![cfg(feature = "cli")]
 
-use std::io::{BufRead, BufReader};
+#[path = "support/tps.rs"]
+mod tps;
+
 use std::net::TcpListener;
-use std::path::PathBuf;
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 
+use self::tps::{Proxy, file, run, tps};
+
 const STREAM: &str = r#"{"messages":[{"content":"a b"}],"stream":true,"max_tokens":12}"#;
-
-fn tps(args: &str) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tps"));
-    command.args(args.split_whitespace()).stdin(Stdio::null());
-    command
-}
-
-fn run(args: &str) -> Output {
-    tps(args).output().unwrap()
-}
-
-fn file(name: &str) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    let _ = std::fs::remove_file(&path);
-    path
-}
-
-/// A proxy before the simulated engine, on ports of its own. Killed when dropped.
-struct Proxy {
-    child: Child,
-    clients: String,
-    admin: String,
-}
-
-impl Proxy {
-    fn start(upstream: &str, args: &str) -> Self {
-        let all = format!("proxy --upstream {upstream} --listen 127.0.0.1:0 --admin 127.0.0.1:0 {args}");
-        let mut child = tps(&all).stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-        let mut address = |before: &str| {
-            let line = said.next().unwrap().unwrap();
-            let (_, rest) = line.split_once(before).unwrap_or_else(|| panic!("said: {line}"));
-            format!("http://{}", rest.split(' ').next().unwrap())
-        };
-        let (clients, admin) = (address("tps: http://"), address("tps: admin on http://"));
-        // What it says later is read to the end, so that it never waits for it.
-        std::thread::spawn(move || said.for_each(drop));
-        Self { child, clients, admin }
-    }
-
-    fn post(&self, body: &'static str) -> reqwest::RequestBuilder {
-        reqwest::Client::new().post(format!("{}/v1/chat/completions", self.clients)).body(body)
-    }
-
-    async fn admin(&self, path: &str) -> String {
-        let response = reqwest::get(format!("{}{path}", self.admin)).await.unwrap();
-        response.text().await.unwrap()
-    }
-
-    async fn status(&self) -> Value {
-        serde_json::from_str(&self.admin("/status").await).unwrap()
-    }
-
-    fn signal(&self) {
-        let id = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
-    }
-
-    fn terminate(&mut self) -> ExitStatus {
-        self.signal();
-        self.child.wait().unwrap()
-    }
-}
-
-impl Drop for Proxy {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
 
 /// Bad input is answered with one line that says what and how to mend it, and
 /// exit code 2.
@@ -243,7 +176,7 @@ async fn a_second_signal_loses_no_record() {
     while proxy.status().await["queue_depth"] != 1 {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }
-    proxy.signal();
+    proxy.signal("-TERM");
     while proxy.admin("/readyz").await == "ready\n" {
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     }

@@ -14,7 +14,7 @@ use shuttle::future::block_on;
 use shuttle::thread;
 use tower::{Layer, Service, service_fn};
 use tower_tps::Pool;
-use tower_tps::gate::{Gate, Reading, SlotPhase};
+use tower_tps::gate::{Claim, Classes, Gate, Reading, SlotPhase};
 
 const SCHEDULES: usize = 20_000;
 
@@ -98,6 +98,44 @@ fn leaving_at_any_moment() {
         },
         SCHEDULES,
     );
+}
+
+/// Classes and tenants, of which one gives up at any moment, under a cap that
+/// moves: everyone else gets in, and no slot is lost.
+fn classes_and_tenants(classes: &Classes) {
+    let gate = Gate::builder(2).classes(classes.clone()).build().unwrap();
+    let claims = [Claim::default(), Claim::default().tenant(1), Claim::default().class(1).tenant(1)];
+    let mut threads: Vec<_> = claims
+        .into_iter()
+        .map(|claim| {
+            let gate = gate.clone();
+            thread::spawn(move || drop(block_on(gate.acquire_as(&claim)).unwrap()))
+        })
+        .collect();
+    threads.push({
+        let gate = gate.clone();
+        thread::spawn(move || {
+            let mut leaver = Box::pin(gate.acquire_as(&Claim::default().tenant(1)));
+            gate.set_cap(1).unwrap();
+            let _ = leaver.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            drop(leaver);
+            gate.set_cap(2).unwrap();
+        })
+    });
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    at_rest(&gate, 4);
+}
+
+/// The same whether the first class goes before the others.
+#[test]
+fn strict_classes_under_traffic() {
+    shuttle::check_random(|| classes_and_tenants(&Classes::strict(2)), SCHEDULES);
+}
+
+/// Or they share by weight.
+#[test]
+fn weighted_classes_under_traffic() {
+    shuttle::check_random(|| classes_and_tenants(&Classes::weighted([4, 1])), SCHEDULES);
 }
 
 /// A stream of two tokens, each asked for once in vain.

@@ -9,6 +9,7 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Sleep;
 
 use super::Inner;
+use super::claim::Claim;
 use super::slot::{Departure, Slot};
 use super::state::Arrival;
 use crate::clock::Instant;
@@ -53,11 +54,11 @@ enum Place {
 // === impl Acquire ===
 
 impl Acquire {
-    pub(super) fn new(gate: &Arc<Inner>) -> Self {
+    pub(super) fn new(gate: &Arc<Inner>, claim: Claim) -> Self {
         let (arrival, gate) = {
             // The handle too under the lock, while its line is at hand.
             let mut state = gate.state.lock();
-            (state.arrive(gate.max_queue), Arc::clone(gate))
+            (state.arrive(claim, gate.max_queue), Arc::clone(gate))
         };
         let (queued_at, place) = match arrival {
             Arrival::Admitted(admission) => {

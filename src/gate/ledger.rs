@@ -88,12 +88,16 @@ struct Entries {
     undecided: u64,
     /// Waiting on the upstream since then.
     since_chunk: u64,
-    retries: Option<Box<RetryList>>,
+    told: Option<Box<Told>>,
 }
 
-/// In a box, since few requests have any and each stream's memory counts.
+/// What services under the meter have told. In a box, since few do and each
+/// stream's memory counts.
 #[derive(Debug, Default)]
-struct RetryList(Vec<Retry>);
+struct Told {
+    retries: Vec<Retry>,
+    error_type: Option<&'static str>,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Doing {
@@ -226,7 +230,7 @@ impl Account {
             times: PhaseTimes::default(),
             undecided: 0,
             since_chunk: 0,
-            retries: None,
+            told: None,
         };
         Self { asked_at: AtomicU64::new(0), tokens: AtomicU64::new(0), entries: Mutex::new(entries) }
     }
@@ -248,7 +252,7 @@ impl Account {
             let failed_at = entries.enter(Instant::now());
             entries.doing = Doing::Backoff;
             let retry = Retry { cause, failed_at, resumed_at: None };
-            entries.retries.get_or_insert_default().0.push(retry);
+            entries.told.get_or_insert_default().retries.push(retry);
         }
     }
 
@@ -258,17 +262,36 @@ impl Account {
         if entries.doing == Doing::Backoff {
             let at = entries.enter(Instant::now());
             entries.doing = Doing::Dispatch;
-            if let Some(retry) = entries.retries.as_mut().and_then(|retries| retries.0.last_mut()) {
+            if let Some(retry) = entries.told.as_mut().and_then(|told| told.retries.last_mut()) {
                 retry.resumed_at = Some(at);
             }
         }
     }
 
+    /// A failure that follows is to be called so, unless it has a name already.
+    pub(crate) fn fails_with(&self, error_type: &'static str) {
+        self.entries().told.get_or_insert_default().error_type.get_or_insert(error_type);
+    }
+
+    /// What a failure is to be called; absent where nobody told.
+    pub(crate) fn error_type(&self) -> Option<&'static str> {
+        self.entries().told.as_ref().and_then(|told| told.error_type)
+    }
+
     /// What the slot did, and the retries made with it, once it is given back.
     pub(crate) fn take(&self) -> (PhaseTimes, Vec<Retry>) {
         let mut entries = self.entries();
-        let retries = entries.retries.take().unwrap_or_default();
-        (entries.times, retries.0)
+        let retries = entries.told.take().unwrap_or_default().retries;
+        (entries.times, retries)
+    }
+
+    /// For how long the upstream was waited for since the last token; absent
+    /// while there is none.
+    pub(crate) fn silence(&self) -> Option<Duration> {
+        let mut entries = self.entries();
+        entries.last_token_at?;
+        entries.enter(Instant::now());
+        Some(Duration::from_nanos(entries.undecided.saturating_add(entries.since_chunk)))
     }
 
     /// The response is there, and is handed down.

@@ -1,7 +1,7 @@
 //! The gate: an asynchronous semaphore that keeps books.
 //!
-//! It admits at most `cap` requests at once, first come first served, and
-//! counts exactly who holds a slot and who waits. A [`GapMeter`] under the same
+//! It admits at most `cap` requests at once, first come first served unless
+//! their [`Claim`]s differ, and counts exactly who holds a slot and who waits. A [`GapMeter`] under the same
 //! lock integrates those counts, so that the time in which a slot was free
 //! while work waited is known to the nanosecond. Nothing here knows HTTP.
 //!
@@ -20,9 +20,12 @@
 mod acquire;
 mod backlog;
 mod change;
+mod claim;
+mod classes;
 mod counts;
 mod ledger;
 mod meter;
+mod order;
 mod queue;
 mod slot;
 mod state;
@@ -36,6 +39,8 @@ use crossbeam_utils::CachePadded;
 pub use self::acquire::{Acquire, Refusal, Refused};
 pub use self::backlog::{Backlog, Backoff, Items};
 pub use self::change::{Change, Quantity};
+pub use self::claim::Claim;
+pub use self::classes::Classes;
 pub use self::counts::{Counts, GapCause};
 pub(crate) use self::ledger::{Account, Found};
 pub use self::ledger::{PhaseTimes, Retry, SlotPhase};
@@ -70,6 +75,7 @@ pub struct Gate {
 #[derive(Debug)]
 pub struct Builder {
     cap: u32,
+    classes: Classes,
     max_queue: Option<u64>,
     queue_timeout: Option<Duration>,
     listener: Listener,
@@ -84,7 +90,7 @@ pub struct InvalidCap(u32);
 /// At every instant `arrivals == ended + in_flight + waiting`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Arrivals {
-    /// All calls of [`Gate::acquire`].
+    /// All calls of [`Gate::acquire`] and [`Gate::acquire_as`].
     pub arrivals: u64,
     /// Those that released their slot, gave up, or were refused.
     pub ended: u64,
@@ -120,11 +126,18 @@ impl Gate {
     /// Settings for a gate of `cap` slots.
     #[must_use]
     pub fn builder(cap: u32) -> Builder {
-        Builder { cap, max_queue: None, queue_timeout: None, listener: Listener::default() }
+        Builder {
+            cap,
+            classes: Classes::default(),
+            max_queue: None,
+            queue_timeout: None,
+            listener: Listener::default(),
+        }
     }
 
     /// Arrives now: holds a slot at once if one is free and nobody waits, else
-    /// takes the last place in the queue. The future resolves to the slot.
+    /// takes a place in the queue: the last, where nobody makes a claim. The
+    /// future resolves to the slot.
     ///
     /// Unlike most futures it stands in the queue before it is first polled.
     ///
@@ -136,7 +149,19 @@ impl Gate {
     /// Dropping the future leaves the queue at once; a slot that was on its
     /// way goes to the next in line.
     pub fn acquire(&self) -> Acquire {
-        Acquire::new(&self.inner)
+        self.acquire_as(&Claim::default())
+    }
+
+    /// The same with a claim, which decides about the place in the queue; see
+    /// [`Classes`].
+    ///
+    /// # Errors
+    /// As [`acquire`](Self::acquire).
+    ///
+    /// # Cancel safety
+    /// As [`acquire`](Self::acquire).
+    pub fn acquire_as(&self, claim: &Claim) -> Acquire {
+        Acquire::new(&self.inner, *claim)
     }
 
     /// Changes the number of slots. Above a lowered cap nothing new is
@@ -212,6 +237,13 @@ impl Builder {
         self
     }
 
+    /// The priority classes of those who wait. Without it they are all one.
+    #[must_use]
+    pub fn classes(mut self, classes: Classes) -> Self {
+        self.classes = classes;
+        self
+    }
+
     /// Refuses an arrival that would have to wait when this many already do.
     /// 0 means that nobody waits. Without it the queue is unbounded.
     #[must_use]
@@ -248,7 +280,7 @@ impl Builder {
         let started_at = Instant::now();
         let inner = Inner {
             started_at,
-            state: CachePadded::new(Mutex::new(State::new(self.cap, started_at))),
+            state: CachePadded::new(Mutex::new(State::new(self.cap, &self.classes, started_at))),
             max_queue: self.max_queue,
             queue_timeout: self.queue_timeout,
             listener: self.listener,

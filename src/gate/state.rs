@@ -7,6 +7,8 @@ use slab::Slab;
 
 use super::Arrivals;
 use super::change::{Change, Quantity};
+use super::claim::Claim;
+use super::classes::Classes;
 use super::counts::Counts;
 use super::ledger::{Account, Open, PhaseTimes};
 use super::meter::{Ages, GapMeter, Reading};
@@ -65,11 +67,11 @@ pub(super) enum Arrival {
 }
 
 impl State {
-    pub(super) fn new(cap: u32, at: Instant) -> Self {
+    pub(super) fn new(cap: u32, classes: &Classes, at: Instant) -> Self {
         let counts = Counts { cap, in_flight: 0, waiting: 0, backoff: 0, backlog: 0 };
         Self {
             meter: GapMeter::new(counts, at),
-            queue: Queue::default(),
+            queue: Queue::new(classes),
             held: Slab::new(),
             arrivals: 0,
             ended: 0,
@@ -113,8 +115,8 @@ impl State {
     }
 
     /// A request arrives: it goes in if a slot is free and nobody waits, else
-    /// to the end of the queue, unless `max_queue` are there already.
-    pub(super) fn arrive(&mut self, max_queue: Option<u64>) -> Arrival {
+    /// into the queue, unless `max_queue` are there already.
+    pub(super) fn arrive(&mut self, claim: Claim, max_queue: Option<u64>) -> Arrival {
         let (at, counts) = (Instant::now(), *self.counts());
         self.arrivals += 1;
         if counts.free() > 0 && self.queue.is_empty() {
@@ -127,7 +129,7 @@ impl State {
         }
         let ticket = self.arrivals;
         self.meter.update(at, |counts| counts.waiting += 1);
-        self.queue.join(ticket, at);
+        self.queue.join(ticket, at, claim);
         // It may be called at once; it has no waker yet, and will see it when it runs.
         let _ = self.call();
         Arrival::Waits { at, ticket }

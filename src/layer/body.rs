@@ -41,6 +41,30 @@ impl<B: Body> ResponseBody<B> {
 }
 
 impl<B> ResponseBody<B> {
+    /// Whether the upstream's body is there and has not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.inner.is_some()
+    }
+
+    /// From here on the body is read by one and handed over by another.
+    pub(super) fn hand_over(&mut self) {
+        if let Some(flight) = &mut self.flight {
+            flight.hand_over();
+        }
+    }
+
+    /// A frame with so many bytes of data is handed over.
+    pub(super) fn handed(self: Pin<&mut Self>, bytes: usize) {
+        if let Some(flight) = self.project().flight {
+            flight.handed(bytes as u64);
+        }
+    }
+
+    /// All of it has been handed over.
+    pub(super) fn handed_over(self: Pin<&mut Self>) {
+        Flight::handed_over(self.project().flight);
+    }
+
     /// The upstream's body; absent once it has ended, and in a refusal.
     pub fn get_ref(&self) -> Option<&B> {
         self.inner.as_ref()

@@ -65,10 +65,11 @@ where
             match this.state.as_mut().project() {
                 StateProjection::Queued { call } => {
                     if let Err(reason) = ready!(flight.poll_admitted(cx)) {
+                        let path = call.as_ref().map_or("", |(_, request)| request.uri().path());
+                        let response = refusal::response(reason, path, flight.retry_after());
                         this.state.set(State::Done);
-                        let retry_after = flight.retry_after();
                         *this.flight = None;
-                        return Poll::Ready(Ok(refusal::response(reason, retry_after)));
+                        return Poll::Ready(Ok(response));
                     }
                     let call = call.take();
                     this.state.set(State::Ready { call });

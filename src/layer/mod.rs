@@ -7,13 +7,19 @@
 //! fails, the body ends (`None`, trailers, or the end-of-stream hint, after
 //! which a server polls no more) or fails, or the future or the body is dropped.
 //! The upstream's body is dropped before the slot goes back.
+//!
+//! A client that is slow to take its response holds its slot for as long, unless
+//! [`absorb`] reads ahead of it.
 
+pub mod absorb;
 mod attempt;
 mod body;
 mod error_type;
 mod fate;
 mod flight;
 mod future;
+mod hand_over;
+mod in_flight;
 mod reading;
 mod refusal;
 mod retries;
@@ -25,6 +31,7 @@ pub use self::attempt::{Attempt, AttemptCause, RequestId};
 pub use self::body::ResponseBody;
 pub use self::error_type::ErrorType;
 pub use self::future::ResponseFuture;
+pub use self::in_flight::InFlight;
 pub use self::retries::Retries;
 pub use self::service::{Meter, MeterLayer};
 #[cfg(feature = "retry")]

@@ -7,6 +7,7 @@ use http_body::Body;
 
 use super::body::ResponseBody;
 use crate::gate::Refused;
+use crate::wire::ErrorFormat;
 
 /// The status that a refusal is answered with.
 pub(super) fn status(reason: Refused) -> StatusCode {
@@ -16,18 +17,14 @@ pub(super) fn status(reason: Refused) -> StatusCode {
     }
 }
 
-/// The response, with a body in the words of OpenAI's errors, which every
-/// client of that family reads.
-pub(super) fn response<B: Body>(reason: Refused, retry_after: u64) -> Response<ResponseBody<B>> {
-    let body: &'static [u8] = match reason {
-        Refused::QueueFull => {
-            br#"{"error":{"message":"The queue is full: try again later.","type":"rate_limit_error","param":null,"code":"queue_full"}}"#
-        }
-        Refused::QueueTimeout => {
-            br#"{"error":{"message":"No slot came free in time: try again later.","type":"server_error","param":null,"code":"queue_timeout"}}"#
-        }
+/// The response to a request of this path, in the words that its client reads.
+pub(super) fn response<B: Body>(reason: Refused, path: &str, retry_after: u64) -> Response<ResponseBody<B>> {
+    let message = match reason {
+        Refused::QueueFull => "The queue is full: try again later.",
+        Refused::QueueTimeout => "No slot came free in time: try again later.",
     };
-    let mut response = Response::new(ResponseBody::refusal(Bytes::from_static(body)));
+    let document = ErrorFormat::of_path(path).document(status(reason), reason.as_str(), message);
+    let mut response = Response::new(ResponseBody::refusal(Bytes::from(document)));
     *response.status_mut() = status(reason);
     response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(retry_after));

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::history::History;
 use super::tally::Tally;
 use super::{Inner, Pool};
-use crate::gate::{self, Gate, InvalidCap};
+use crate::gate::{self, Classes, Gate, InvalidCap};
 use crate::observe::{Metrics, Observer, Observers, Start};
 use crate::sync::Mutex;
 use crate::tokens::Tokens;
@@ -42,6 +42,14 @@ impl Builder {
     #[must_use]
     pub fn cap(mut self, cap: u32) -> Self {
         self.gate = self.gate.cap(cap);
+        self
+    }
+
+    /// The priority classes of those who wait. Without it they are all one. A
+    /// request tells its own by a [`Claim`](crate::gate::Claim) in its extensions.
+    #[must_use]
+    pub fn classes(mut self, classes: Classes) -> Self {
+        self.gate = self.gate.classes(classes);
         self
     }
 

@@ -7,6 +7,7 @@
 mod content;
 mod dialect;
 mod encoding;
+mod error_format;
 mod framing;
 mod interpreter;
 mod json;
@@ -26,6 +27,7 @@ pub use self::dialect::{
     Tgi, WriterCompletions,
 };
 use self::encoding::Encoding;
+pub use self::error_format::ErrorFormat;
 pub use self::framing::{DEFAULT_LIMIT, Event, SseFramer};
 pub use self::interpreter::UNRECOGNISED_LIMIT;
 use self::kind::Kind;

@@ -12,6 +12,7 @@ mod report;
 mod status;
 mod text;
 mod tokenizers;
+mod values;
 
 use std::process::ExitCode;
 

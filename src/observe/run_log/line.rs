@@ -87,6 +87,9 @@ impl<'a> Line<'a> {
             ("first_token_at", timeline.first_token_at),
             ("last_token_at", timeline.last_token_at),
             ("released_at", timeline.released_at),
+            ("first_token_handed_at", record.first_token_handed_at),
+            ("last_token_handed_at", record.last_token_handed_at),
+            ("handed_over_at", record.handed_over_at),
         ] {
             self.maybe(at, |line, at| line.instant(key, at));
         }

@@ -22,11 +22,14 @@ use super::audit::Audit;
 use super::retry::{Again, whole};
 use super::scenario::{self, CAP, Scenario};
 use crate::failure::Failure;
-use crate::proxy::forward::{self, Forward};
 use crate::proxy::server::Server;
+use crate::proxy::upstream::{self, Forward};
 
 /// How often the pool is sampled: often enough for the verdict's bins.
 const SAMPLES: Duration = Duration::from_millis(50);
+
+/// More than any prompt of this work.
+const MAX_REQUEST: u64 = 1024 * 1024;
 
 /// A run under way.
 pub(super) struct Thread {
@@ -88,12 +91,12 @@ async fn work(scenario: &'static Scenario, requests: usize, engine: Uri, pool: P
     let proxy = format!("http://{}/v1/chat/completions", listener.local_addr()?);
     let connector = pool.connector().layer(service_fn(|engine| {
         Box::pin(async {
-            let connected = forward::connector().oneshot(engine).await;
+            let connected = upstream::plain().oneshot(engine).await;
             tokio::time::sleep(scenario::HANDSHAKE).await;
             connected
         })
     }));
-    let upstream = Forward::new(engine.clone(), scenario.idle_connections, connector);
+    let upstream = Forward::new(engine, connector, scenario.idle_connections, false);
     let inside = pool.retry(Again::when(scenario.retries_in_slot));
     let outside = pool.retry(Again::when(!scenario.retries_in_slot));
     let measured = outside.layer(pool.layer().layer(inside.layer(upstream)));
@@ -101,7 +104,7 @@ async fn work(scenario: &'static Scenario, requests: usize, engine: Uri, pool: P
         let measured = measured.clone();
         async move { measured.oneshot(whole(request).await).await }
     });
-    let server = Server::new(measured, Forward::new(engine, 0, forward::connector()));
+    let server = Server::new(measured, MAX_REQUEST);
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.accept_until(listener, async move {
         // The sender is only ever dropped.

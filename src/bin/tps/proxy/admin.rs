@@ -13,9 +13,9 @@ use axum::{Json, Router};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use tower_tps::Pool;
 use tower_tps::observe::{BUCKETS, exposition};
 
+use super::pools::Pools;
 use crate::failure::Failure;
 use crate::status;
 
@@ -24,7 +24,7 @@ const UPKEEP: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
 pub(super) struct Admin {
-    pub(super) pool: Pool,
+    pub(super) pools: Pools,
     pub(super) metrics: PrometheusHandle,
     pub(super) ready: Arc<AtomicBool>,
 }
@@ -68,12 +68,19 @@ impl Admin {
 }
 
 async fn scrape(State(admin): State<Admin>) -> impl IntoResponse {
-    admin.pool.sample();
+    for pool in admin.pools.all() {
+        pool.sample();
+    }
     ([(CONTENT_TYPE, "text/plain; version=0.0.4")], exposition(&admin.metrics.render()))
 }
 
 async fn status(State(admin): State<Admin>) -> Json<serde_json::Value> {
-    Json(status::of(&admin.pool))
+    let pools = admin.pools.all();
+    let mut states: Vec<_> = pools.iter().map(status::of).collect();
+    match &mut states[..] {
+        [only] => Json(only.take()),
+        all => Json(serde_json::json!({ "pools": all })),
+    }
 }
 
 async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
@@ -87,6 +94,7 @@ async fn readyz(State(admin): State<Admin>) -> (StatusCode, &'static str) {
 #[derive(Deserialize)]
 struct Cap {
     cap: u32,
+    pool: Option<String>,
 }
 
 async fn set_cap(State(admin): State<Admin>, body: String) -> (StatusCode, String) {
@@ -94,7 +102,20 @@ async fn set_cap(State(admin): State<Admin>, body: String) -> (StatusCode, Strin
         Ok(cap) => cap,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error}: send {{\"cap\": N}}\n")),
     };
-    match admin.pool.set_cap(cap.cap) {
+    let pools = admin.pools.all();
+    let pool = match (&cap.pool, &pools[..]) {
+        (None, [only]) => Some(only.clone()),
+        (None, _) => None,
+        (Some(name), _) => admin.pools.get(name),
+    };
+    let Some(pool) = pool else {
+        let names: Vec<_> = pools.iter().map(|pool| pool.name().to_string()).collect();
+        return (
+            StatusCode::BAD_REQUEST,
+            format!("no pool is named: give pool, one of {}\n", names.join(", ")),
+        );
+    };
+    match pool.set_cap(cap.cap) {
         Ok(()) => (StatusCode::OK, format!("{{\"cap\":{}}}\n", cap.cap)),
         Err(error) => (StatusCode::BAD_REQUEST, format!("{error}\n")),
     }

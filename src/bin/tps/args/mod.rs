@@ -1,17 +1,17 @@
 //! The command line.
 
-use std::net::SocketAddr;
+mod proxy;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand, ValueEnum, value_parser};
-use http::Uri;
 use tower_tps::analysis::By;
-use tower_tps::gate::Gate;
 
-use crate::tokenizers::TokenizerArg;
+pub(crate) use self::proxy::{ProxyArgs, UpstreamHttp};
+use crate::values::time;
 
 /// How fast an LLM service really streams tokens, and how much capacity stood
 /// idle while work was waiting.
@@ -49,56 +49,6 @@ pub(crate) struct DemoArgs {
     /// Print the result as one JSON object
     #[arg(long)]
     pub(crate) json: bool,
-}
-
-/// Puts a cap that holds for whole streams before an LLM server, and measures.
-///
-/// POST requests go through the pool: they queue for a slot and hold it until
-/// their response has ended. Everything else passes through unmeasured.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  tps proxy --upstream http://127.0.0.1:8000 --cap 8 --log run.jsonl
-  tps proxy --upstream sim --cap 4 --listen 127.0.0.1:8080
-  tps proxy --upstream http://127.0.0.1:8000 --cap 8 --tokenizer events --tokenizer gpt-=o200k
-  curl -X PUT -d '{\"cap\": 16}' http://127.0.0.1:9090/cap
-  curl http://127.0.0.1:9090/metrics")]
-pub(crate) struct ProxyArgs {
-    /// The server behind: an http URL, or `sim` for a simulated engine inside
-    #[arg(long, value_name = "URL|sim", value_parser = upstream)]
-    pub(crate) upstream: Upstream,
-    /// How many requests may be in flight at once
-    #[arg(long, value_name = "N", value_parser = value_parser!(u32).range(1..=i64::from(Gate::MAX_CAP)))]
-    pub(crate) cap: u32,
-    /// Where clients connect
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8080")]
-    pub(crate) listen: SocketAddr,
-    /// Where /metrics, /status, /healthz, /readyz and PUT /cap answer
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:9090")]
-    pub(crate) admin: SocketAddr,
-    /// How many may wait; more are refused with 429 [default: unbounded]
-    #[arg(long, value_name = "N")]
-    pub(crate) max_queue: Option<u64>,
-    /// How long one may wait before it is refused with 503 [default: unbounded]
-    #[arg(long, value_name = "TIME", value_parser = time)]
-    pub(crate) queue_timeout: Option<Duration>,
-    /// Where to write the run log; an existing file is continued
-    #[arg(long, value_name = "FILE.jsonl")]
-    pub(crate) log: Option<PathBuf>,
-    /// The run's name in the log [default: a random one]
-    #[arg(long, value_name = "ID")]
-    pub(crate) run_id: Option<String>,
-    /// How often the pool's state is logged and published
-    #[arg(long, value_name = "TIME", default_value = "1s", value_parser = time)]
-    pub(crate) sample_interval: Duration,
-    /// How tokens are counted where the response has no usage: not at all (`usage`), one for each
-    /// event with content (`events`), or by a tokenizer. With PREFIX= it is for the models whose
-    /// names begin so, and may be given again [default: events]
-    #[arg(long, value_name = "[PREFIX=]usage|events|o200k|cl100k|FILE.json")]
-    pub(crate) tokenizer: Vec<TokenizerArg>,
-    /// How long streams under way may go on after SIGTERM
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = time)]
-    pub(crate) drain_timeout: Duration,
 }
 
 /// Tells what came of one run, or of several together, from their logs alone.
@@ -185,13 +135,6 @@ pub(crate) struct CompareArgs {
     pub(crate) html: Option<PathBuf>,
 }
 
-/// What stands behind the proxy.
-#[derive(Clone, Debug)]
-pub(crate) enum Upstream {
-    Sim,
-    Url(Uri),
-}
-
 /// Reads the command line. An error is one line, and exit code 2; help is no error.
 pub(crate) fn parse() -> Result<Command, ExitCode> {
     let error = match Cli::try_parse() {
@@ -219,14 +162,6 @@ fn one_line(message: &str) -> String {
     format!("{said}; see --help")
 }
 
-fn time(text: &str) -> Result<Duration, String> {
-    match humantime::parse_duration(text) {
-        Ok(time) if time.is_zero() => Err("it must be longer than nothing: give a time such as 30s".into()),
-        Ok(time) => Ok(time),
-        Err(error) => Err(format!("{error}: give a time such as 30s or 250ms")),
-    }
-}
-
 /// A share: 1% or 0.01.
 fn share(text: &str) -> Result<f64, String> {
     let (number, whole) = text.strip_suffix('%').map_or((text, 1.0), |number| (number, 100.0));
@@ -248,25 +183,4 @@ fn confidence(text: &str) -> Result<f64, String> {
         0.5..=0.998 => Ok(share),
         _ => Err("it must be from 50% to 99.8%, which 2,000 resamples can tell: give 95% or 0.99".to_owned()),
     })
-}
-
-fn upstream(text: &str) -> Result<Upstream, String> {
-    if text == "sim" {
-        return Ok(Upstream::Sim);
-    }
-    let uri: Uri = text.parse().map_err(|error| format!("{error}: give http://HOST:PORT or sim"))?;
-    let authority = uri.authority().map_or("", |authority| authority.as_str());
-    let host_ends = authority.rfind(']').unwrap_or(0);
-    if authority[host_ends..].contains(':') && uri.port_u16().is_none() {
-        return Err("its port is none: give http://HOST:PORT".into());
-    }
-    if authority.contains('@') || text.contains('#') {
-        return Err("it has a user or a fragment: give http://HOST:PORT".into());
-    }
-    match (uri.scheme_str(), uri.authority()) {
-        (Some("http"), Some(_)) if uri.query().is_none() => Ok(Upstream::Url(uri)),
-        (Some("http"), Some(_)) => Err("it has a query: give http://HOST:PORT".into()),
-        (Some("https"), _) => Err("TLS to the upstream is not there yet: give http://HOST:PORT".into()),
-        _ => Err("it is not an http URL: give http://HOST:PORT or sim".into()),
-    }
 }

@@ -1,5 +1,7 @@
 //! The flight: all that is known of one request under way.
 
+mod ending;
+
 use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
@@ -10,20 +12,20 @@ use bytes::Buf;
 use http::response::Parts;
 use http::{HeaderMap, Method, Request, StatusCode};
 
+pub(super) use self::ending::Arrived;
 use super::attempt::{self, Outside, RequestId};
 use super::error_type::ErrorType;
+use super::hand_over::HandOver;
+use super::in_flight::InFlight;
 use super::reading::read;
 use super::refusal;
 use super::retries::Retries;
-use super::telling::tell;
 use super::trace::trace_id;
 use crate::clock::Instant;
-use crate::gate::{Account, Acquire, Departure, Found, PhaseTimes, Refusal, Refused, Retry, Slot, SlotPhase};
+use crate::gate::{Account, Acquire, Claim, Found, Refusal, Refused, Slot};
 use crate::outcome::{Outcome, Phase};
 use crate::pool::Pool;
-use crate::record::RequestRecord;
 use crate::timeline::Timeline;
-use crate::tokens::{Turn, count_later};
 use crate::wire::{Progress, Reader};
 
 /// One request under way. It travels from the future to the body, and ends in
@@ -49,6 +51,9 @@ pub(super) struct Flight {
     /// The body's length where it is announced: who has handed on that much has
     /// handed on everything, and a server then polls no more.
     announced: Option<u64>,
+    /// There where the response is read ahead of its client. In a box, since most
+    /// are not.
+    hand_over: Option<Box<HandOver>>,
 }
 
 /// How the request's way through us came to its end.
@@ -76,7 +81,8 @@ impl Flight {
         let outside = Outside::of(request, &pool);
         let headers = request.headers();
         pool.start_sampling();
-        let mut acquire = pool.gate().acquire();
+        let claim = request.extensions().get::<Claim>().copied().unwrap_or_default();
+        let mut acquire = pool.gate().acquire_as(&claim);
         let timeline = Timeline::new(acquire.queued_at());
         let mut flight = Box::new(Self {
             pool,
@@ -94,6 +100,7 @@ impl Flight {
             response_bytes: 0,
             // Whatever body answers it, none of it is asked for.
             announced: (request.method() == Method::HEAD).then_some(0),
+            hand_over: None,
         });
         match acquire.settled() {
             Some(decided) => flight.settle(decided),
@@ -124,8 +131,13 @@ impl Flight {
             Err(refusal) => {
                 self.place = Place::Refused(refusal.reason);
                 self.status = Some(refusal::status(refusal.reason).as_u16());
-                let reason = Cow::Borrowed(refusal.reason.as_str());
-                self.record(refusal.departure, None, Outcome::Rejected, Phase::Queued, Some(reason));
+                self.record(Arrived {
+                    departure: refusal.departure,
+                    account: None,
+                    outcome: Outcome::Rejected,
+                    phase: Phase::Queued,
+                    error_type: Some(Cow::Borrowed(refusal.reason.as_str())),
+                });
             }
         }
     }
@@ -143,8 +155,10 @@ impl Flight {
     pub(super) fn send<B>(&self, request: &mut Request<B>) {
         self.pool.tally().dispatched(1);
         if let Some(account) = self.account() {
-            let outer = request.extensions_mut().remove();
-            request.extensions_mut().insert(Retries::new(self.pool.id(), account.clone(), outer));
+            let extensions = request.extensions_mut();
+            let outer = extensions.remove();
+            extensions.insert(Retries::new(self.pool.id(), account.clone(), outer));
+            extensions.insert(InFlight::new(account.clone()));
         }
     }
 
@@ -202,6 +216,14 @@ impl Flight {
             self.last_chunk_at = Some(at);
             self.response_bytes = self.response_bytes.saturating_add(data.remaining() as u64);
             self.generated(at, read);
+            self.note_end_marker();
+        }
+    }
+
+    fn note_end_marker(&mut self) {
+        let Some(hand_over) = &mut self.hand_over else { return };
+        if self.reader.as_ref().is_some_and(|reader| reader.content().ended()) {
+            hand_over.end_marker(self.response_bytes);
         }
     }
 
@@ -212,6 +234,9 @@ impl Flight {
         }
         let is_first = self.timeline.first_token_at.is_none();
         self.timeline.content(at);
+        if let Some(hand_over) = &mut self.hand_over {
+            hand_over.content(self.response_bytes);
+        }
         if let (true, Some(ttft)) = (is_first, self.timeline.ttft()) {
             self.pool.first_token(ttft);
         }
@@ -224,31 +249,87 @@ impl Flight {
         }
     }
 
-    /// Ends the flight that is there, if one still is.
-    pub(super) fn end_all(flight: &mut Option<Box<Self>>, end: End) {
+    /// From here on what comes is handed over apart from its arrival: the slot
+    /// goes back when the upstream is done, and the record waits for
+    /// [`handed_over`](Self::handed_over) or for the flight to be dropped.
+    pub(super) fn hand_over(&mut self) {
+        self.hand_over = Some(Box::default());
+    }
+
+    /// A frame of so many bytes is handed over.
+    pub(super) fn handed(&mut self, bytes: u64) {
+        if let Some(hand_over) = &mut self.hand_over {
+            hand_over.frame(bytes);
+        }
+    }
+
+    /// The upstream is done, and all that came has been handed over.
+    pub(super) fn handed_over(flight: &mut Option<Box<Self>>) {
         if let Some(mut flight) = flight.take() {
-            flight.end(end);
+            if let Some(hand_over) = &mut flight.hand_over {
+                hand_over.complete();
+            }
+            flight.end(End::Clean);
+        }
+    }
+
+    /// The upstream is done. It ends the flight that is there, if one still is and
+    /// hands nothing over.
+    pub(super) fn end_all(flight: &mut Option<Box<Self>>, end: End) {
+        let Some(open) = flight else { return };
+        let arrived = open.arrived(end);
+        match &mut open.hand_over {
+            Some(hand_over) => hand_over.arrived = arrived,
+            None => {
+                arrived.into_iter().for_each(|arrived| open.record(arrived));
+                *flight = None;
+            }
         }
     }
 
     fn end(&mut self, end: End) {
-        let announced = self.announced.filter(|_| self.timeline.headers_at.is_some());
-        let all_passed = announced.is_some_and(|length| self.response_bytes >= length);
-        let clean = matches!(end, End::Clean) || (matches!(end, End::Dropped) && all_passed);
+        if let Some(arrived) = self.arrived(end) {
+            self.record(arrived);
+        }
+    }
+
+    /// Gives back what is held. Absent where nothing is any more.
+    fn arrived(&mut self, end: End) -> Option<Arrived> {
+        if let Some(arrived) = self.hand_over.as_mut().and_then(|hand_over| hand_over.arrived.take()) {
+            return Some(arrived);
+        }
+        let clean = matches!(end, End::Clean) || (matches!(end, End::Dropped) && self.has_passed_all());
         // Before the slot goes back: the end may show what its time was spent on.
         self.finish_reading(clean);
         let (departure, account) = match std::mem::replace(&mut self.place, Place::Gone) {
             Place::Holding(slot, account) => (slot.release(), Some(account)),
-            Place::Waiting(mut acquire) => match acquire.cancel() {
-                Some(departure) => (departure, None),
-                None => return,
-            },
-            Place::Refused(_) | Place::Gone => return,
+            Place::Waiting(mut acquire) => (acquire.cancel()?, None),
+            Place::Refused(_) | Place::Gone => return None,
         };
-        let (outcome, error) = self.outcome(end, clean);
+        let told = account.as_ref().and_then(|account| account.error_type());
+        let (outcome, error_type) = self.outcome(end, clean, told);
         let over = clean || outcome == Outcome::Completed;
         let phase = if over { Phase::Done } else { self.phase() };
-        self.record(departure, account.as_deref(), outcome, phase, error);
+        Some(Arrived { departure, account, outcome, phase, error_type })
+    }
+
+    /// The body's bytes as passed on.
+    fn passed_bytes(&self) -> u64 {
+        self.hand_over.as_ref().map_or(self.response_bytes, |hand_over| hand_over.bytes())
+    }
+
+    /// Whether as much has been passed on as was announced.
+    fn has_passed_all(&self) -> bool {
+        let announced = self.announced.filter(|_| self.timeline.headers_at.is_some());
+        announced.is_some_and(|length| self.passed_bytes() >= length)
+    }
+
+    /// Whether all that was generated has been passed on.
+    fn has_passed_generated(&self) -> bool {
+        match &self.hand_over {
+            Some(hand_over) => hand_over.is_past_end_marker(),
+            None => self.reader.as_ref().is_some_and(|reader| reader.content().ended()),
+        }
     }
 
     fn finish_reading(&mut self, clean: bool) {
@@ -265,17 +346,24 @@ impl Flight {
             }
             self.generated(at, read);
         }
+        self.note_end_marker();
     }
 
-    fn outcome(&self, end: End, clean: bool) -> (Outcome, Option<Cow<'static, str>>) {
+    /// `told` is what a failure is to be called, where a service under the meter told it.
+    fn outcome(
+        &self,
+        end: End,
+        clean: bool,
+        told: Option<&'static str>,
+    ) -> (Outcome, Option<Cow<'static, str>>) {
         let Some(reader) = &self.reader else {
             return match end {
-                End::ServiceError => (Outcome::Failed, Some("service".into())),
+                End::ServiceError => (Outcome::Failed, Some(told.unwrap_or("service").into())),
                 _ => (Outcome::Cancelled, None),
             };
         };
         match (end, self.status) {
-            (End::BodyError, _) => (Outcome::Failed, Some("body".into())),
+            (End::BodyError, _) => (Outcome::Failed, Some(told.unwrap_or("body").into())),
             // Whoever drops the body of an error, or drops it upon one, was
             // failed by it and did not hang up.
             (_, Some(status)) if status >= 400 => {
@@ -288,7 +376,7 @@ impl Flight {
             }
             _ if clean => (reader.outcome(), None),
             // All that was generated has been passed on: that is an end too.
-            _ if reader.content().ended() => (Outcome::Completed, None),
+            _ if self.has_passed_generated() => (Outcome::Completed, None),
             _ => (Outcome::Cancelled, None),
         }
     }
@@ -304,87 +392,6 @@ impl Flight {
             Phase::Drain
         } else {
             Phase::Streaming
-        }
-    }
-
-    /// Tells what the slot worked for, as far as that came to nothing.
-    fn worked(&self, phases: &PhaseTimes, retries: &[Retry], outcome: Outcome) {
-        let tally = self.pool.tally();
-        let dispatch = phases.nanos()[SlotPhase::Dispatch as usize];
-        let again = PhaseTimes::dispatch(self.again(dispatch, retries));
-        tally.abandoned(&again, retries.len() as u64);
-        if outcome == Outcome::Completed {
-            return;
-        }
-        let idle = [SlotPhase::Backoff, SlotPhase::Stall];
-        let worked = idle.iter().fold(*phases, |phases, phase| phases.without(*phase)).minus(&again);
-        match self.outside.as_ref().and_then(|outside| outside.fate()) {
-            Some(fate) => fate.failed(&worked, tally),
-            None => tally.failed(&worked),
-        }
-    }
-
-    /// The part of `dispatch`, in nanoseconds, that went into attempts which were
-    /// given up for another.
-    fn again(&self, dispatch: u64, retries: &[Retry]) -> u64 {
-        let Some(last) = retries.last() else { return 0 };
-        let until = self.timeline.headers_at.or(self.timeline.released_at);
-        let in_the_last = until.zip(last.resumed_at).map(|(until, resumed)| until.nanos_since(resumed));
-        dispatch.saturating_sub(in_the_last.unwrap_or(0))
-    }
-
-    fn record(
-        &mut self,
-        departure: Departure,
-        account: Option<&Account>,
-        outcome: Outcome,
-        phase: Phase,
-        error_type: Option<Cow<'static, str>>,
-    ) {
-        self.timeline.released_at = Some(departure.at);
-        let (phases, retries) = account.map(Account::take).unzip();
-        let retries = retries.unwrap_or_default();
-        if let Some(phases) = &phases {
-            self.worked(phases, &retries, outcome);
-        }
-        let cause = self.outside.take().and_then(|outside| outside.cause());
-        let request_id = self.request_id.take();
-        let record = RequestRecord {
-            pool: self.pool.name().clone(),
-            span_id: format!("{:016x}", fastrand::u64(1..)).into(),
-            trace_id: self.trace_id.take(),
-            request_id: request_id.unwrap_or_else(|| RequestId::made().into()),
-            status: self.status,
-            outcome,
-            phase,
-            error_type,
-            attempt: self.attempt,
-            attempt_cause: cause,
-            retries,
-            timeline: self.timeline,
-            phases,
-            response_bytes: self.response_bytes,
-            generated: None,
-            counts: departure.counts,
-        };
-        let pool = self.pool.clone();
-        match self.reader.take() {
-            None => pool.ended(record),
-            Some(reader) if !reader.is_uncounted() => tell(&pool, &reader, record),
-            Some(mut reader) => {
-                let left = reader.content().counting().left();
-                pool.count_begins();
-                let job = move |turn| {
-                    match turn {
-                        Turn::Count if !pool.is_closing() => {}
-                        _ => reader.give_up_count(),
-                    }
-                    pool.tally().late_tokens(reader.count_rest().tokens);
-                    tell(&pool, &reader, record);
-                    pool.count_ended();
-                };
-                count_later(left, Box::new(job));
-            }
         }
     }
 }

@@ -1,0 +1,57 @@
+//! Headers that the proxy sets on what it sends upstream: keys, mostly.
+
+use std::path::PathBuf;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+use serde::Deserialize;
+
+/// Their names and values. No value is ever shown.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::proxy) struct Headers(Vec<(HeaderName, HeaderValue)>);
+
+/// Where a value comes from, as the file has it: one of the three.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Source {
+    value: Option<String>,
+    env: Option<String>,
+    file: Option<PathBuf>,
+    /// What goes before it, `Bearer ` for instance.
+    #[serde(default)]
+    prefix: String,
+}
+
+impl Headers {
+    /// Adds one, from where it is said to be. An error says why it cannot, and the mend.
+    pub(super) fn add(&mut self, name: HeaderName, source: &Source) -> Result<(), (String, &'static str)> {
+        let value = format!("{}{}", source.prefix, source.read()?);
+        let mut value = HeaderValue::from_str(&value)
+            .map_err(|_| ("its value can be in no header".into(), "give one line of plain text"))?;
+        // Shown nowhere, and in no table of HTTP/2's compression.
+        value.set_sensitive(true);
+        self.0.push((name, value));
+        Ok(())
+    }
+
+    /// Sets them, whatever was there before.
+    pub(in crate::proxy) fn set(&self, headers: &mut HeaderMap) {
+        for (name, value) in &self.0 {
+            headers.insert(name, value.clone());
+        }
+    }
+}
+
+impl Source {
+    fn read(&self) -> Result<String, (String, &'static str)> {
+        match (&self.value, &self.env, &self.file) {
+            (Some(value), None, None) => Ok(value.clone()),
+            (None, Some(name), None) => std::env::var(name)
+                .map_err(|_| (format!("the environment has no {name}"), "set it before tps starts")),
+            (None, None, Some(path)) => match std::fs::read_to_string(path) {
+                Ok(text) => Ok(text.trim_end_matches(['\r', '\n']).to_owned()),
+                Err(error) => Err((format!("{}: {error}", path.display()), "give a file that can be read")),
+            },
+            _ => Err(("its value is said in no way or in several".into(), "give one of value, env and file")),
+        }
+    }
+}
