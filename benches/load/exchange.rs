@@ -66,7 +66,11 @@ impl Answer {
 
     /// Waits for more, gives each token's lag in nanoseconds behind its due instant,
     /// and says whether that was all.
-    pub(crate) async fn more(&mut self, connection: &mut Connection, lag: impl FnMut(u64)) -> io::Result<bool> {
+    pub(crate) async fn more(
+        &mut self,
+        connection: &mut Connection,
+        lag: impl FnMut(u64),
+    ) -> io::Result<bool> {
         if connection.received.is_empty() && connection.receive().await? == 0 {
             return Err(wrong("closed within a stream"));
         }

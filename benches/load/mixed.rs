@@ -30,7 +30,10 @@ enum Kind {
     /// It takes a long answer little by little.
     Slow,
     /// It goes away after so many milliseconds, with a reset or in good order.
-    Leaves { after: u64, reset: bool },
+    Leaves {
+        after: u64,
+        reset: bool,
+    },
     /// It sends half of the request, and goes away.
     Half,
     UpstreamResets,
@@ -144,7 +147,11 @@ async fn answered(
                 }
             }
             let body = exchange::body(connection, length).await?;
-            if body == script::whole(&asked) { Ok("completed") } else { Err(wrong("another body than was sent")) }
+            if body == script::whole(&asked) {
+                Ok("completed")
+            } else {
+                Err(wrong("another body than was sent"))
+            }
         }
         Reply::Error(status, length) => {
             exchange::body(connection, length).await?;

@@ -79,7 +79,8 @@ async fn main() -> std::io::Result<()> {
             match Role::parse() {
                 Role::Engine { rate } => engine::run(rate).await,
                 Role::Clients { address, streams, rate, tokens, ramp, hold } => {
-                    let load = clients::Load { address, streams, rate, tokens, ramp: Duration::from_secs(ramp) };
+                    let load =
+                        clients::Load { address, streams, rate, tokens, ramp: Duration::from_secs(ramp) };
                     clients::run(load, hold.map(Duration::from_secs)).await
                 }
                 Role::Mixed { address, callers, rate, seconds, seed } => {
