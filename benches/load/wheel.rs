@@ -118,7 +118,7 @@ impl Flow {
         if last && !behind {
             self.ended.notify_one();
         }
-        !(last && !behind)
+        behind || !last
     }
 }
 
