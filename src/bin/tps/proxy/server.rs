@@ -3,18 +3,19 @@
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response};
 use http_body_util::Either;
 use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 use tower_service::Service;
@@ -23,12 +24,16 @@ use tower_tps::wire::ErrorFormat;
 use super::request_body::{RequestBody, Unread};
 use super::tls::Certificate;
 use super::upstream::{Hop, Kind, UpstreamBody, failed};
+use super::version;
 
 /// How long a client may take for its TLS handshake, and for the head of a request.
 const HEAD: Duration = Duration::from_secs(30);
 
 /// How many streams one connection may have at once.
 const STREAMS: u32 = 1024;
+
+/// A connection being served.
+type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 /// What every connection is served with.
 #[derive(Clone)]
@@ -41,7 +46,7 @@ pub(crate) struct Server<S> {
 /// The connections that are open when no more are taken.
 pub(crate) struct Connections {
     open: JoinSet<()>,
-    graceful: GracefulShutdown,
+    stopping: watch::Sender<bool>,
 }
 
 impl<S, B> Server<S>
@@ -67,14 +72,14 @@ where
         listener: TcpListener,
         stop: impl Future<Output = ()>,
     ) -> Connections {
-        let (mut open, graceful) = (JoinSet::new(), GracefulShutdown::new());
+        let (mut open, stopping) = (JoinSet::new(), watch::Sender::new(false));
         let mut stop = std::pin::pin!(stop);
         loop {
             tokio::select! {
-                () = &mut stop => return Connections { open, graceful },
+                () = &mut stop => return Connections { open, stopping },
                 accepted = listener.accept() => match accepted {
                     Ok((stream, client)) => {
-                        open.spawn(self.clone().connection(stream, client, graceful.watcher()));
+                        open.spawn(self.clone().connection(stream, client, stopping.subscribe()));
                     }
                     // Out of descriptors, most likely: some will come back.
                     Err(error) => {
@@ -87,31 +92,76 @@ where
         }
     }
 
-    async fn connection(self, stream: TcpStream, client: SocketAddr, watcher: Watcher) {
-        // A token must not wait for the next one; where that cannot be set it does, nothing worse.
-        let _ = stream.set_nodelay(true);
-        let Some(certificate) = &self.certificate else {
-            return self.serve(stream, Hop { client, is_tls: false }, watcher).await;
-        };
-        // Whoever fails in this is no client, and is told by TLS itself.
-        if let Ok(Ok(stream)) = timeout(HEAD, certificate.acceptor().accept(stream)).await {
-            self.serve(stream, Hop { client, is_tls: true }, watcher).await;
+    async fn connection(self, stream: TcpStream, client: SocketAddr, stopping: watch::Receiver<bool>) {
+        // In a box that is gone before it is served: connections are many, and each is to
+        // be no larger than what it is doing.
+        if let Some(served) = Box::pin(self.begin(stream, client, stopping)).await {
+            served.await;
         }
     }
 
-    async fn serve(
+    /// Finds out what is spoken on a connection; none if nothing is.
+    async fn begin(
+        self,
+        stream: TcpStream,
+        client: SocketAddr,
+        stopping: watch::Receiver<bool>,
+    ) -> Option<Served> {
+        // A token must not wait for the next one; where that cannot be set it does, nothing worse.
+        let _ = stream.set_nodelay(true);
+        let Some(certificate) = &self.certificate else {
+            // Nothing is under way yet that a stop would have to wait for.
+            let is_http2 = tokio::select! {
+                begun = timeout(HEAD, version::is_http2(&stream)) => begun.ok()?.ok()?,
+                () = stopped(stopping.clone()) => return None,
+            };
+            return Some(self.serve(stream, is_http2, Hop { client, is_tls: false }, stopping));
+        };
+        // Whoever fails in this is no client, and is told by TLS itself.
+        let stream = timeout(HEAD, certificate.acceptor().accept(stream)).await.ok()?.ok()?;
+        let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
+        Some(self.serve(stream, is_http2, Hop { client, is_tls: true }, stopping))
+    }
+
+    /// Serves a connection until it ends.
+    ///
+    /// By hyper's own builders, since that of hyper-util which finds the version out
+    /// itself hands the first 24 bytes on apart, and the buffer that they are read to
+    /// doubles with the rest.
+    fn serve(
         self,
         stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        is_http2: bool,
         hop: Hop,
-        watcher: Watcher,
-    ) {
-        let service = service_fn(move |request| self.clone().answer(request, hop));
-        let mut builder = auto::Builder::new(TokioExecutor::new());
-        builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD);
-        builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
-        let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
+        stopping: watch::Receiver<bool>,
+    ) -> Served {
+        // In a box, so that what a request was is gone with its answer's head.
+        let service = service_fn(move |request| Box::pin(self.clone().answer(request, hop)));
+        let stream = TokioIo::new(stream);
         // How a connection ends is its client's to see; the records have the rest.
-        let _ = watcher.watch(connection).await;
+        if is_http2 {
+            let mut builder = http2::Builder::new(TokioExecutor::new());
+            builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+            let mut connection = Box::pin(builder.serve_connection(stream, service));
+            Box::pin(async move {
+                tokio::select! {
+                    _ = connection.as_mut() => return,
+                    () = stopped(stopping) => connection.as_mut().graceful_shutdown(),
+                }
+                let _ = connection.await;
+            })
+        } else {
+            let mut builder = http1::Builder::new();
+            builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
+            let mut connection = Box::pin(builder.serve_connection(stream, service).with_upgrades());
+            Box::pin(async move {
+                tokio::select! {
+                    _ = connection.as_mut() => return,
+                    () = stopped(stopping) => connection.as_mut().graceful_shutdown(),
+                }
+                let _ = connection.await;
+            })
+        }
     }
 
     async fn answer(
@@ -140,8 +190,15 @@ where
 impl Connections {
     /// Lets what is under way go on for `limit`, then cuts it off.
     pub(crate) async fn drain(mut self, limit: Duration) {
+        self.stopping.send_replace(true);
         // What did not end in time is ended by dropping it.
-        let _ = timeout(limit, self.graceful.shutdown()).await;
+        let _ = timeout(limit, async { while self.open.join_next().await.is_some() {} }).await;
         self.open.shutdown().await;
     }
+}
+
+/// Waits until no more requests are taken.
+async fn stopped(mut stopping: watch::Receiver<bool>) {
+    // Without a sender, the server itself is gone.
+    let _ = stopping.wait_for(|stopping| *stopping).await;
 }

@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme, Uri};
-use http::{Request, Response, StatusCode, Version};
+use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body::Body;
 use http_body_util::{Either, Full, LengthLimitError};
 use hyper::body::Incoming;
@@ -28,7 +28,9 @@ pub(crate) type UpstreamBody = Either<Incoming, Full<Bytes>>;
 
 /// Sends requests to the upstream.
 pub(crate) struct Forward<C, B = RequestBody> {
-    client: Client<C, B>,
+    // Of a client's requests hyper keeps room for many, however few there are: in a box
+    // a body takes little of it.
+    client: Client<C, Box<B>>,
     base: Uri,
 }
 
@@ -96,12 +98,17 @@ where
         headers::request(&mut request, tunnel.is_some());
         *request.uri_mut() = target;
         *request.version_mut() = Version::HTTP_11;
-        let sent = self.client.request(request);
+        let sent = self.client.request(request.map(Box::new));
         Box::pin(async move {
             Ok(match sent.await {
                 Ok(mut response) => {
                     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                     let version = response.version();
+                    // hyper has put them where the request's were, which were more, and the
+                    // client's connection keeps that as long as it lasts.
+                    let mut few = HeaderMap::with_capacity(response.headers().len() + 1);
+                    few.extend(std::mem::take(response.headers_mut()));
+                    *response.headers_mut() = few;
                     headers::response(response.headers_mut(), version, switches && tunnel.is_some());
                     if let (true, Some(client)) = (switches, tunnel) {
                         tunnel::join(client, &mut response);
