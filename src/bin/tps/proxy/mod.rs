@@ -2,8 +2,10 @@
 
 mod admin;
 pub(crate) mod forward;
+mod framing;
 pub(crate) mod request_body;
 pub(crate) mod server;
+mod strict;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

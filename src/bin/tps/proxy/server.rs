@@ -17,6 +17,7 @@ use tower_tps::layer::ResponseBody;
 
 use super::forward::{self, Forward, UpstreamBody};
 use super::request_body::RequestBody;
+use super::strict::Strict;
 
 type Body = Either<ResponseBody<UpstreamBody>, UpstreamBody>;
 
@@ -77,7 +78,7 @@ where
             async move { server.answer(request).await }
         });
         let connection = auto::Builder::new(TokioExecutor::new())
-            .serve_connection(TokioIo::new(stream), service)
+            .serve_connection(TokioIo::new(Strict::new(stream)), service)
             .into_owned();
         let watched = graceful.watch(connection);
         open.spawn(async move {

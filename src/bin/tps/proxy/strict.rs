@@ -1,0 +1,112 @@
+//! A client's connection of which hyper sees only what can be read in one way.
+//!
+//! In place of all bytes from the first on that must not be read, hyper is shown
+//! a few that are no part of any request: it answers 400 and closes.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, ready};
+
+use pin_project_lite::pin_project;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::framing::Framing;
+
+/// Ends a head, a chunk's line and a trailer alike, and is right in none of them.
+const WRONG: &[u8] = b"\0\r\0\n\n";
+
+pin_project! {
+    /// A connection whose requests are held to their framing as they come.
+    #[derive(Debug)]
+    pub(super) struct Strict<S> {
+        #[pin]
+        stream: S,
+        framing: Framing,
+        // What is still to be shown in place of what is refused, if anything is.
+        instead: Option<&'static [u8]>,
+        switched: Switched,
+    }
+}
+
+/// Tells a [`Strict`] that its connection speaks another protocol from now on.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Switched(Arc<AtomicBool>);
+
+impl Switched {
+    /// To be said before the 101 goes out: the client sends nothing else until it has that.
+    #[expect(dead_code, reason = "said where an upgrade is passed on")]
+    pub(super) fn now(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
+impl<S> Strict<S> {
+    pub(super) fn new(stream: S) -> Self {
+        Self { stream, framing: Framing::new(), instead: None, switched: Switched::default() }
+    }
+
+    /// What is told of an upgrade.
+    #[expect(dead_code, reason = "asked for where an upgrade is passed on")]
+    pub(super) fn switched(&self) -> Switched {
+        self.switched.clone()
+    }
+}
+
+impl<S: AsyncRead> AsyncRead for Strict<S> {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let mut this = self.project();
+        let before = buffer.filled().len();
+        loop {
+            if let Some(wrong @ [_, ..]) = this.instead {
+                let (now, later) = wrong.split_at(wrong.len().min(buffer.remaining()));
+                buffer.put_slice(now);
+                *this.instead = Some(later);
+                return Poll::Ready(Ok(()));
+            }
+            ready!(this.stream.as_mut().poll_read(cx, buffer))?;
+            let Some(new @ [_, ..]) = buffer.filled().get(before..) else { return Poll::Ready(Ok(())) };
+            if this.switched.0.load(Ordering::Acquire) {
+                this.framing.pass();
+            }
+            let Some(at) = this.framing.read(new) else { return Poll::Ready(Ok(())) };
+            buffer.set_filled(before + at);
+            // Later ones are read for the sake of the end that comes after them.
+            this.instead.get_or_insert(WRONG);
+            if at > 0 {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+}
+
+impl<S: AsyncWrite> AsyncWrite for Strict<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        self.project().stream.poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.project().stream.poll_shutdown(cx)
+    }
+}
