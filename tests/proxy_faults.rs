@@ -10,6 +10,10 @@ mod case;
 mod client;
 #[path = "proxy_faults/expected.rs"]
 mod expected;
+#[path = "proxy_faults/http2.rs"]
+mod http2;
+#[path = "proxy_faults/named.rs"]
+mod named;
 #[path = "proxy_faults/plan.rs"]
 mod plan;
 #[path = "proxy_faults/proxy.rs"]

@@ -125,7 +125,7 @@ impl Expected {
             (Some(_), _) => Ends::Short,
         };
         let records = match ends {
-            Ends::Whole => vec![whole(reply, &body, sent)],
+            Ends::Whole => whole(reply, &body, sent),
             Ends::Short => vec![broken(reply, phase(&body, sent))],
             Ends::Anywhere => {
                 let last = phase(&body, sent);
@@ -144,19 +144,23 @@ impl Expected {
     }
 }
 
-/// The end of a response whose framing says that it is whole.
-fn whole(reply: &Reply, body: &Body, sent: usize) -> Told {
+/// The end of a response whose framing says that it is whole. An event that has no end where the body has
+/// one is told as far as it goes, or not at all.
+fn whole(reply: &Reply, body: &Body, sent: usize) -> Vec<Told> {
     let status = Some(reply.status);
+    let failed = |kind: &str| Told::new("failed", "done", Some(kind), status);
+    let truncated = Told::new("truncated", "done", None, status);
+    let completed = Told::new("completed", "done", None, status);
     if reply.status >= 400 {
-        return Told::new("failed", "done", Some(&format!("status_{}", reply.status)), status);
+        return vec![failed(&format!("status_{}", reply.status))];
     }
-    match reply.content {
-        Content::Opaque(_) => Told::new("completed", "done", None, status),
-        Content::Refusal { .. } if sent == body.bytes.len() => {
-            Told::new("failed", "done", Some("stream_error"), status)
-        }
-        _ if body.marker_end.is_some_and(|end| end <= sent) => Told::new("completed", "done", None, status),
-        _ => Told::new("truncated", "done", None, status),
+    match (reply.content, body.marker_end) {
+        (Content::Opaque(_), _) => vec![completed],
+        (Content::Refusal { .. }, _) if sent == body.bytes.len() => vec![failed("stream_error")],
+        (Content::Refusal { .. }, _) => vec![failed("stream_error"), truncated],
+        (_, Some(end)) if end <= sent => vec![completed],
+        (_, Some(end)) if end <= sent + 2 => vec![completed, truncated],
+        _ => vec![truncated],
     }
 }
 
@@ -200,6 +204,11 @@ fn with_hang_ups(alone: &[Told], upstream: &Upstream) -> Vec<Told> {
     for phase in PHASES {
         let has_head = !matches!(phase, "queued" | "dispatch");
         records.push(Told::new("cancelled", phase, None, status.filter(|_| has_head)));
+    }
+    if let Some(failed @ 400..) = status {
+        for phase in PHASES[2..].iter().chain(&["done"]) {
+            records.push(Told::new("failed", phase, Some(&format!("status_{failed}")), status));
+        }
     }
     // The client may go while its error is handed on, or all that is left is its end.
     for told in alone {

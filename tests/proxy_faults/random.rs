@@ -91,7 +91,7 @@ fn failing(rng: &mut Rng) -> Upstream {
         1 => Upstream::EndsInHead(end(rng)),
         2 => Upstream::Garbage,
         3 => Upstream::Headers { count: rng.usize(101..200), length: 8 },
-        _ => Upstream::Headers { count: rng.usize(30..50), length: 20_000 },
+        _ => Upstream::Headers { count: rng.usize(50..60), length: 20_000 },
     }
 }
 

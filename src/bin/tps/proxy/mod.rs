@@ -6,6 +6,7 @@ mod framing;
 pub(crate) mod request_body;
 pub(crate) mod server;
 mod strict;
+mod up_to_fault;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, Version};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -17,9 +17,10 @@ use tower_tps::layer::ResponseBody;
 
 use super::forward::{self, Forward, UpstreamBody};
 use super::request_body::RequestBody;
-use super::strict::Strict;
+use super::strict::{Handle, Strict};
+use super::up_to_fault::UpToFault;
 
-type Body = Either<ResponseBody<UpstreamBody>, UpstreamBody>;
+type Body = UpToFault<Either<ResponseBody<UpstreamBody>, UpstreamBody>>;
 
 /// What every connection is served with.
 #[derive(Clone)]
@@ -72,13 +73,14 @@ where
     fn serve(&self, stream: TcpStream, open: &mut JoinSet<()>, graceful: &GracefulShutdown) {
         // A token must not wait for the next one; where that cannot be set it does, nothing worse.
         let _ = stream.set_nodelay(true);
-        let server = self.clone();
+        let stream = Strict::new(stream);
+        let (server, handle) = (self.clone(), stream.handle());
         let service = service_fn(move |request| {
-            let mut server = server.clone();
-            async move { server.answer(request).await }
+            let (mut server, handle) = (server.clone(), handle.clone());
+            async move { server.answer(request, handle).await }
         });
         let connection = auto::Builder::new(TokioExecutor::new())
-            .serve_connection(TokioIo::new(Strict::new(stream)), service)
+            .serve_connection(TokioIo::new(stream), service)
             .into_owned();
         let watched = graceful.watch(connection);
         open.spawn(async move {
@@ -87,19 +89,28 @@ where
         });
     }
 
-    async fn answer(&mut self, request: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+    async fn answer(
+        &mut self,
+        request: Request<Incoming>,
+        connection: Handle,
+    ) -> Result<Response<Body>, Infallible> {
+        let connection = (request.version() < Version::HTTP_2).then_some(connection);
         let (parts, body) = request.into_parts();
         let body = match RequestBody::read(body).await {
             Ok(body) => body,
             // The client is gone, or sends what is no body: nobody has arrived.
-            Err(error) => return Ok(forward::unreadable(&error).map(Either::Right)),
+            Err(error) => {
+                let response = forward::unreadable(&error);
+                return Ok(response.map(|body| UpToFault::new(Either::Right(body), connection)));
+            }
         };
         let request = Request::from_parts(parts, body);
-        if request.method() == Method::POST {
-            Ok(self.measured.call(request).await?.map(Either::Left))
+        let response = if request.method() == Method::POST {
+            self.measured.call(request).await?.map(Either::Left)
         } else {
-            Ok(self.past.call(request).await?.map(Either::Right))
-        }
+            self.past.call(request).await?.map(Either::Right)
+        };
+        Ok(response.map(|body| UpToFault::new(body, connection)))
     }
 }
 

@@ -1,4 +1,5 @@
-//! A client's connection of which hyper sees only what can be read in one way.
+//! A client's connection: hyper sees only what can be read in one way of it, and
+//! it can be cut behind what was written.
 //!
 //! In place of all bytes from the first on that must not be read, hyper is shown
 //! a few that are no part of any request: it answers 400 and closes.
@@ -26,31 +27,41 @@ pin_project! {
         framing: Framing,
         // What is still to be shown in place of what is refused, if anything is.
         instead: Option<&'static [u8]>,
-        switched: Switched,
+        handle: Handle,
     }
 }
 
-/// Tells a [`Strict`] that its connection speaks another protocol from now on.
+/// Tells a [`Strict`] what it cannot see.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Switched(Arc<AtomicBool>);
+pub(super) struct Handle(Arc<Flags>);
 
-impl Switched {
-    /// To be said before the 101 goes out: the client sends nothing else until it has that.
+#[derive(Debug, Default)]
+struct Flags {
+    is_switched: AtomicBool,
+    is_cut: AtomicBool,
+}
+
+impl Handle {
+    /// The connection speaks another protocol from now on. To be said before
+    /// the 101 goes out: the client sends nothing else until it has that.
     #[expect(dead_code, reason = "said where an upgrade is passed on")]
-    pub(super) fn now(&self) {
-        self.0.store(true, Ordering::Release);
+    pub(super) fn switch(&self) {
+        self.0.is_switched.store(true, Ordering::Release);
+    }
+
+    /// The connection fails once all that was handed to it has been written.
+    pub(super) fn cut(&self) {
+        self.0.is_cut.store(true, Ordering::Release);
     }
 }
 
 impl<S> Strict<S> {
     pub(super) fn new(stream: S) -> Self {
-        Self { stream, framing: Framing::new(), instead: None, switched: Switched::default() }
+        Self { stream, framing: Framing::new(), instead: None, handle: Handle::default() }
     }
 
-    /// What is told of an upgrade.
-    #[expect(dead_code, reason = "asked for where an upgrade is passed on")]
-    pub(super) fn switched(&self) -> Switched {
-        self.switched.clone()
+    pub(super) fn handle(&self) -> Handle {
+        self.handle.clone()
     }
 }
 
@@ -71,7 +82,7 @@ impl<S: AsyncRead> AsyncRead for Strict<S> {
             }
             ready!(this.stream.as_mut().poll_read(cx, buffer))?;
             let Some(new @ [_, ..]) = buffer.filled().get(before..) else { return Poll::Ready(Ok(())) };
-            if this.switched.0.load(Ordering::Acquire) {
+            if this.handle.0.is_switched.load(Ordering::Acquire) {
                 this.framing.pass();
             }
             let Some(at) = this.framing.read(new) else { return Poll::Ready(Ok(())) };
@@ -103,7 +114,13 @@ impl<S: AsyncWrite> AsyncWrite for Strict<S> {
     }
 
     fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.project().stream.poll_flush(cx)
+        let this = self.project();
+        // hyper flushes what it has written to, and has nothing left then.
+        ready!(this.stream.poll_flush(cx))?;
+        if this.handle.0.is_cut.load(Ordering::Acquire) {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
