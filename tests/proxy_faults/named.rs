@@ -143,6 +143,18 @@ async fn who_has_pipelined_may_hang_up() {
     assert_eq!(told(proxy, &["fault-0"]).await, [["cancelled", "dispatch", ""]]);
 }
 
+/// A client that closes only its sending side has not hung up, and gets its response.
+#[tokio::test]
+#[ignore = "hyper takes it for one that has gone, as it must where such a one is to leave the queue"]
+async fn a_half_closed_client_is_served() {
+    let (proxy, plan) = behind("half", 1, "", vec![post(0, stream(None))]).await;
+    let mut wire = sent(&proxy, &plan.cases[0]).await;
+    wire.close_sending().await;
+    let (head, body) = answered(&mut wire).await;
+    assert_eq!((head.status(), body.ends_with("data: [DONE]\n\n")), (200, true), "{body}");
+    assert_eq!(told(proxy, &["fault-0"]).await, [["completed", "done", ""]]);
+}
+
 /// Time limits, each of which fails a stalled request by its name: with a 504 as long as nothing was
 /// answered, else by cutting the response off.
 #[tokio::test]
