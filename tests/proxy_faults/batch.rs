@@ -18,7 +18,7 @@ use crate::wire::Wire;
 const CAP: usize = 8;
 
 /// How many sequences are under way at once: more than the cap, so that some queue.
-const AT_ONCE: usize = 24;
+const AT_ONCE: usize = 64;
 
 /// How many failures are shown.
 const SHOWN: usize = 10;
