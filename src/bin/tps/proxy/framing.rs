@@ -20,6 +20,17 @@ pub(super) struct Framing {
     head: Head,
     /// Whether nothing has come before the present line.
     is_first: bool,
+    /// Whether a request has ended with the last step.
+    has_ended: bool,
+}
+
+/// Where a reading stops, before all has been read.
+#[derive(Debug)]
+pub(super) enum Stop {
+    /// A request ends before this byte.
+    End(usize),
+    /// This byte must not be read, and nothing behind it is any better.
+    Refused(usize),
 }
 
 #[derive(Debug)]
@@ -63,7 +74,13 @@ struct Ambiguous;
 
 impl Framing {
     pub(super) fn new() -> Self {
-        Self { state: State::Head, line: Line::default(), head: Head::default(), is_first: true }
+        Self {
+            state: State::Head,
+            line: Line::default(),
+            head: Head::default(),
+            is_first: true,
+            has_ended: false,
+        }
     }
 
     /// The connection has been switched to another protocol.
@@ -71,17 +88,19 @@ impl Framing {
         self.state = State::Passed;
     }
 
-    /// Reads on. Returns where the first byte is that must not be read, if
-    /// there is one; nothing behind it is any better.
-    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<usize> {
+    /// Reads on, to the end of what is there or of a request.
+    pub(super) fn read(&mut self, bytes: &[u8]) -> Option<Stop> {
         let mut at = 0;
         while let Some(rest) = bytes.get(at..).filter(|rest| !rest.is_empty()) {
             match self.step(rest) {
                 Ok(count) => at += count,
                 Err(Ambiguous) => {
                     self.state = State::Refused;
-                    return Some(at);
+                    return Some(Stop::Refused(at));
                 }
+            }
+            if std::mem::take(&mut self.has_ended) {
+                return Some(Stop::End(at));
             }
         }
         None
@@ -96,8 +115,9 @@ impl Framing {
                 let count = usize::try_from(*left).unwrap_or(usize::MAX).min(bytes.len());
                 *left -= count as u64;
                 if *left == 0 {
-                    self.state =
-                        if matches!(self.state, State::Chunk(_)) { State::ChunkEnd } else { State::Head };
+                    let is_chunk = matches!(self.state, State::Chunk(_));
+                    self.state = if is_chunk { State::ChunkEnd } else { State::Head };
+                    self.has_ended = !is_chunk;
                 }
                 return Ok(count);
             }
@@ -120,7 +140,10 @@ impl Framing {
             }
             // An empty line or two may come before a request.
             State::Head if !self.head.has_request_line => self.head.request_line(line),
-            State::Head if line.is_empty() => self.state = std::mem::take(&mut self.head).body()?,
+            State::Head if line.is_empty() => {
+                self.state = std::mem::take(&mut self.head).body()?;
+                self.has_ended = matches!(self.state, State::Head);
+            }
             State::Head => self.head.header(line)?,
             State::Size => {
                 self.state = match line.chunk_size()? {
@@ -130,7 +153,10 @@ impl Framing {
             }
             State::ChunkEnd if line.is_empty() => self.state = State::Size,
             State::ChunkEnd => return Err(Ambiguous),
-            State::Trailers if line.is_empty() => self.state = State::Head,
+            State::Trailers if line.is_empty() => {
+                self.state = State::Head;
+                self.has_ended = true;
+            }
             _ => {}
         }
         Ok(())

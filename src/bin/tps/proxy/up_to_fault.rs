@@ -21,6 +21,14 @@ pin_project! {
         connection: Option<Handle>,
         has_failed: bool,
     }
+
+    impl<B> PinnedDrop for UpToFault<B> {
+        fn drop(this: Pin<&mut Self>) {
+            if let Some(connection) = &this.connection {
+                connection.answered();
+            }
+        }
+    }
 }
 
 impl<B> UpToFault<B> {
