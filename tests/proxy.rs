@@ -149,14 +149,14 @@ async fn upgrades_pass() {
     let upstream = Upstream::start().await;
     let proxy = Proxy::start(&upstream.url(), "--cap 1");
     let mut stream = tokio::net::TcpStream::connect(proxy.address()).await.unwrap();
-    let request = "GET /echo HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+    let request = "GET /echo HTTP/1.1\r\nhost: a\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut read = Vec::new();
     while !read.ends_with(b"\r\n\r\n") {
         assert!(stream.read_buf(&mut read).await.unwrap() > 0);
     }
     let head = String::from_utf8(read).unwrap().to_ascii_lowercase();
-    assert!(head.starts_with("http/1.1 101") && head.contains("upgrade: echo"), "{head}");
+    assert!(head.starts_with("http/1.1 101") && head.contains("upgrade: websocket"), "{head}");
     stream.write_all(b"there and back").await.unwrap();
     let mut back = [0; 14];
     stream.read_exact(&mut back).await.unwrap();

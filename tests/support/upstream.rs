@@ -52,7 +52,8 @@ impl Upstream {
                 let length = head
                     .split_once("content-length: ")
                     .map_or(0, |(_, rest)| rest.split("\r\n").next().unwrap().parse().unwrap());
-                if body.len() >= length {
+                let is_chunked = head.contains("transfer-encoding: chunked");
+                if body.len() >= length && (!is_chunked || body.ends_with("0\r\n\r\n")) {
                     break head.to_owned();
                 }
             }
@@ -74,7 +75,8 @@ impl Upstream {
                 stream.write_all(all.as_bytes()).await
             }
             "/echo" => {
-                let head = "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: echo\r\n\r\n";
+                let head =
+                    "HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n";
                 let _ = stream.write_all(head.as_bytes()).await;
                 let (mut from, mut to) = tokio::io::split(stream);
                 return drop(tokio::io::copy(&mut from, &mut to).await);

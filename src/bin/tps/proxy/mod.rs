@@ -12,7 +12,6 @@ pub(crate) mod server;
 mod signals;
 mod tls;
 pub(crate) mod upstream;
-mod version;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

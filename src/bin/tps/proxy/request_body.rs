@@ -5,15 +5,18 @@
 //! is abandoned in the queue leaves it at once.
 
 use std::error::Error;
+use std::fmt;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use tokio::time::timeout;
+use tokio::sync::oneshot;
+use tokio::time::{Sleep, sleep, timeout};
+use tower::BoxError;
 
 /// How much is read beforehand. What is longer goes on from the connection.
 const MOST_HELD: usize = 1024 * 1024;
@@ -25,7 +28,17 @@ const SILENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     held: Bytes,
-    rest: Option<Limited<Incoming>>,
+    rest: Option<Rest>,
+}
+
+/// What comes from the connection, and how long it may keep us waiting.
+#[derive(Debug)]
+struct Rest {
+    body: Limited<Incoming>,
+    /// Who is told that the client is gone; there until then.
+    gone: Option<oneshot::Sender<()>>,
+    /// There while it does.
+    silence: Option<Pin<Box<Sleep>>>,
 }
 
 /// Why the beginning of a body is not there.
@@ -37,6 +50,61 @@ pub(super) enum Unread {
     TooLarge,
     /// Its client has fallen silent.
     Silent,
+}
+
+/// Why the rest of a body did not come. To be told from what fails upstream.
+#[derive(Debug)]
+pub(crate) struct BrokenOff(BoxError);
+
+/// Its client has sent nothing for too long.
+#[derive(Debug)]
+struct Silence;
+
+impl BrokenOff {
+    /// Whether its client has sent nothing for too long.
+    pub(super) fn is_by_silence(&self) -> bool {
+        self.0.is::<Silence>()
+    }
+}
+
+impl Rest {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
+        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
+            self.silence = None;
+            let error = frame.as_ref().and_then(|frame| frame.as_ref().err()?.downcast_ref());
+            let breaks_off = error.is_some_and(|error: &hyper::Error| !error.is_parse());
+            // Where the whole connection is dropped, the body just stops.
+            let stops_short = frame.is_none() && self.body.size_hint().lower() > 0;
+            if breaks_off || stops_short {
+                // Who is told drops the call, and this with it.
+                let _ = self.gone.take().map(|gone| gone.send(()));
+                return Poll::Pending;
+            }
+            return Poll::Ready(frame.map(|frame| frame.map_err(BrokenOff)));
+        }
+        ready!(self.silence.get_or_insert_with(|| Box::pin(sleep(SILENCE))).as_mut().poll(cx));
+        Poll::Ready(Some(Err(BrokenOff(Silence.into()))))
+    }
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("its body did not come in time")
+    }
+}
+
+impl Error for Silence {}
+
+impl fmt::Display for BrokenOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for BrokenOff {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.0)
+    }
 }
 
 impl RequestBody {
@@ -60,7 +128,29 @@ impl RequestBody {
             }
         }
         let left = usize::try_from(most - held.len() as u64).unwrap_or(usize::MAX);
-        Ok(Self { held: held.freeze(), rest: Some(Limited::new(body, left)) })
+        Ok(Self {
+            held: held.freeze(),
+            rest: Some(Rest { body: Limited::new(body, left), gone: None, silence: None }),
+        })
+    }
+
+    /// Waits until the client is found to be gone in the middle of its body. The server
+    /// does not drop the request's call for that.
+    pub(super) fn gone(&mut self) -> impl Future<Output = ()> + use<> {
+        let gone = self.rest.as_mut().map(|rest| {
+            let (tells, told) = oneshot::channel();
+            rest.gone = Some(tells);
+            told
+        });
+        async move {
+            let is_gone = match gone {
+                Some(told) => told.await.is_ok(),
+                None => false,
+            };
+            if !is_gone {
+                std::future::pending().await
+            }
+        }
     }
 
     /// What has been read: all of it, unless it is very long.
@@ -71,7 +161,7 @@ impl RequestBody {
 
 impl Body for RequestBody {
     type Data = Bytes;
-    type Error = Box<dyn Error + Send + Sync>;
+    type Error = BrokenOff;
 
     fn poll_frame(
         mut self: Pin<&mut Self>,
@@ -82,20 +172,20 @@ impl Body for RequestBody {
             return Poll::Ready(Some(Ok(Frame::data(held))));
         }
         match &mut self.rest {
-            Some(rest) => Pin::new(rest).poll_frame(cx),
+            Some(rest) => rest.poll_frame(cx),
             None => Poll::Ready(None),
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.held.is_empty() && self.rest.as_ref().is_none_or(Body::is_end_stream)
+        self.held.is_empty() && self.rest.as_ref().is_none_or(|rest| rest.body.is_end_stream())
     }
 
     fn size_hint(&self) -> SizeHint {
         let held = self.held.len() as u64;
         let Some(rest) = &self.rest else { return SizeHint::with_exact(held) };
         let mut hint = SizeHint::new();
-        let rest = rest.size_hint();
+        let rest = rest.body.size_hint();
         hint.set_lower(rest.lower().saturating_add(held));
         if let Some(upper) = rest.upper().and_then(|upper| upper.checked_add(held)) {
             hint.set_upper(upper);

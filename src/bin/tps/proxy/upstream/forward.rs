@@ -21,7 +21,7 @@ use tower_tps::wire::ErrorFormat;
 
 use super::failure::{Kind, failed};
 use super::{headers, tunnel};
-use crate::proxy::request_body::RequestBody;
+use crate::proxy::request_body::{BrokenOff, RequestBody};
 
 /// The upstream's body, or that of a failure to ask it.
 pub(crate) type UpstreamBody = Either<Incoming, Full<Bytes>>;
@@ -101,6 +101,9 @@ where
         let sent = self.client.request(request.map(Box::new));
         Box::pin(async move {
             Ok(match sent.await {
+                Ok(response) if response.status() == StatusCode::SWITCHING_PROTOCOLS && tunnel.is_none() => {
+                    failed(Kind::Upstream, format, "it switched protocols unasked")
+                }
                 Ok(mut response) => {
                     let switches = response.status() == StatusCode::SWITCHING_PROTOCOLS;
                     let version = response.version();
@@ -109,7 +112,7 @@ where
                     let mut few = HeaderMap::with_capacity(response.headers().len() + 1);
                     few.extend(std::mem::take(response.headers_mut()));
                     *response.headers_mut() = few;
-                    headers::response(response.headers_mut(), version, switches && tunnel.is_some());
+                    headers::response(response.headers_mut(), version, switches);
                     if let (true, Some(client)) = (switches, tunnel) {
                         tunnel::join(client, &mut response);
                     }
@@ -126,16 +129,26 @@ where
 
 /// What of the way to the upstream failed.
 fn kind(error: &hyper_util::client::legacy::Error) -> Kind {
-    let is_connect = error.is_connect();
+    if error.is_connect() {
+        let is_late = cause::<Elapsed>(error).is_some();
+        return if is_late { Kind::ConnectTimeout } else { Kind::Connect };
+    }
+    match cause::<BrokenOff>(error) {
+        None => Kind::Upstream,
+        Some(_) if cause::<LengthLimitError>(error).is_some() => Kind::RequestTooLarge,
+        Some(broken_off) if broken_off.is_by_silence() => Kind::RequestTimeout,
+        Some(_) => Kind::Request,
+    }
+}
+
+/// What an error was caused by, if by this.
+fn cause<E: Error + 'static>(error: &hyper_util::client::legacy::Error) -> Option<&E> {
     let mut cause: Option<&(dyn Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if is_connect && error.is::<Elapsed>() {
-            return Kind::ConnectTimeout;
-        }
-        if error.is::<LengthLimitError>() {
-            return Kind::RequestTooLarge;
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
         }
         cause = error.source();
     }
-    if is_connect { Kind::Connect } else { Kind::Upstream }
+    None
 }

@@ -1,13 +1,15 @@
 //! A connection that has changed its protocol: bytes both ways until either side ends.
 
-use http::{Request, Response};
+use http::{Method, Request, Response, Version};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
-/// The client's side of what may become a tunnel; absent where it asks for none.
+/// The client's side of what may become a tunnel; absent where it asks for none, or
+/// for another than a WebSocket's: what HTTP goes on as, say, would pass by all rules.
 pub(super) fn asked_for<B>(request: &mut Request<B>) -> Option<OnUpgrade> {
-    let asks = request.headers().contains_key(http::header::UPGRADE);
-    (asks && request.version() == http::Version::HTTP_11).then(|| hyper::upgrade::on(request))
+    let protocol = request.headers().get(http::header::UPGRADE)?.as_bytes();
+    let is_websocket = protocol.eq_ignore_ascii_case(b"websocket") && request.method() == Method::GET;
+    (is_websocket && request.version() == Version::HTTP_11).then(|| hyper::upgrade::on(request))
 }
 
 /// Joins both sides once the response has gone out.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use tokio::net::TcpStream;
 use tokio::time::sleep;
 
-/// How HTTP/2 begins (RFC 9113, section 3.4), as far as no request in HTTP/1.1 can.
-const HTTP2: &[u8; 4] = b"PRI ";
+/// How HTTP/2 begins (RFC 9113, section 3.4).
+const HTTP2: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
 /// How long to wait for the rest of a beginning that came in pieces.
 const PIECE: Duration = Duration::from_millis(5);

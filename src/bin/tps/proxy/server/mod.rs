@@ -1,5 +1,10 @@
 //! The proxy's server: connections in, requests to a service.
 
+mod framing;
+mod strict;
+mod up_to_fault;
+mod version;
+
 use std::convert::Infallible;
 use std::error::Error;
 use std::net::SocketAddr;
@@ -7,7 +12,7 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response};
+use http::{Method, Request, Response, StatusCode};
 use http_body_util::Either;
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
@@ -21,16 +26,20 @@ use tokio::time::timeout;
 use tower_service::Service;
 use tower_tps::wire::ErrorFormat;
 
+use self::strict::{Handle, Strict};
+use self::up_to_fault::UpToFault;
 use super::request_body::{RequestBody, Unread};
 use super::tls::Certificate;
 use super::upstream::{Hop, Kind, UpstreamBody, failed};
-use super::version;
 
 /// How long a client may take for its TLS handshake, and for the head of a request.
 const HEAD: Duration = Duration::from_secs(30);
 
 /// How many streams one connection may have at once.
 const STREAMS: u32 = 1024;
+
+/// An answer's body: the service's, or that of a refusal before it.
+type Body<B> = UpToFault<Either<B, UpstreamBody>>;
 
 /// A connection being served.
 type Served = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -135,14 +144,12 @@ where
         hop: Hop,
         stopping: watch::Receiver<bool>,
     ) -> Served {
-        // In a box, so that what a request was is gone with its answer's head.
-        let service = service_fn(move |request| Box::pin(self.clone().answer(request, hop)));
-        let stream = TokioIo::new(stream);
         // How a connection ends is its client's to see; the records have the rest.
         if is_http2 {
+            let service = service_fn(move |request| Box::pin(self.clone().answer(request, hop, None)));
             let mut builder = http2::Builder::new(TokioExecutor::new());
             builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
-            let mut connection = Box::pin(builder.serve_connection(stream, service));
+            let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
             Box::pin(async move {
                 tokio::select! {
                     _ = connection.as_mut() => return,
@@ -151,9 +158,15 @@ where
                 let _ = connection.await;
             })
         } else {
+            let stream = Strict::new(stream);
+            let handle = stream.handle();
+            // In a box, so that what a request was is gone with its answer's head.
+            let service =
+                service_fn(move |request| Box::pin(self.clone().answer(request, hop, Some(handle.clone()))));
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
-            let mut connection = Box::pin(builder.serve_connection(stream, service).with_upgrades());
+            let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
+            let mut connection = Box::pin(connection);
             Box::pin(async move {
                 tokio::select! {
                     _ = connection.as_mut() => return,
@@ -164,26 +177,42 @@ where
         }
     }
 
+    /// Answers a request, over `connection` if that is its alone, as in HTTP/1.
     async fn answer(
         mut self,
         request: Request<Incoming>,
         hop: Hop,
-    ) -> Result<Response<Either<B, UpstreamBody>>, Infallible> {
+        connection: Option<Handle>,
+    ) -> Result<Response<Body<B>>, Infallible> {
         let (mut parts, body) = request.into_parts();
-        // Nobody has arrived until all this is right.
         let format = ErrorFormat::of_path(parts.uri.path());
-        let refused = |kind, why: &str| Ok(failed(kind, format, why).map(Either::Right));
-        if parts.method == Method::CONNECT {
-            return refused(Kind::Request, "CONNECT is for proxies that clients choose");
-        }
-        let body = match RequestBody::read(body, self.max_request).await {
-            Ok(body) => body,
-            Err(Unread::Broken(error)) => return refused(Kind::Request, &error.to_string()),
-            Err(Unread::TooLarge) => return refused(Kind::RequestTooLarge, "its body is too large"),
-            Err(Unread::Silent) => return refused(Kind::RequestTimeout, "its body did not come in time"),
+        let refused = match RequestBody::read(body, self.max_request).await {
+            // Nobody has arrived until all this is right.
+            _ if parts.method == Method::CONNECT => {
+                (Kind::Request, "CONNECT is for proxies that clients choose".into())
+            }
+            Err(Unread::Broken(error)) => (Kind::Request, error.to_string()),
+            Err(Unread::TooLarge) => (Kind::RequestTooLarge, "its body is too large".into()),
+            Err(Unread::Silent) => (Kind::RequestTimeout, "its body did not come in time".into()),
+            Ok(mut body) => {
+                parts.extensions.insert(hop);
+                let gone = body.gone();
+                let response = tokio::select! {
+                    response = self.app.call(Request::from_parts(parts, body)) => response?,
+                    () = gone => {
+                        let nobody = failed(Kind::Request, format, "its client is gone");
+                        return Ok(nobody.map(|body| UpToFault::new(Either::Right(body), connection)));
+                    }
+                };
+                if let (StatusCode::SWITCHING_PROTOCOLS, Some(connection)) = (response.status(), &connection)
+                {
+                    connection.switch();
+                }
+                return Ok(response.map(|body| UpToFault::new(Either::Left(body), connection)));
+            }
         };
-        parts.extensions.insert(hop);
-        Ok(self.app.call(Request::from_parts(parts, body)).await?.map(Either::Left))
+        let (kind, why) = refused;
+        Ok(failed(kind, format, &why).map(|body| UpToFault::new(Either::Right(body), connection)))
     }
 }
 
