@@ -211,6 +211,14 @@ path = "/v1/files*"
 measured = false
 "#;
 
+/// A prompt longer than what is read beforehand, with its model at the end.
+fn long_prompt() -> &'static str {
+    let prompt = "a ".repeat(1024 * 1024);
+    Box::leak(
+        format!("{{\"messages\": [{{\"content\": \"{prompt}\"}}], \"model\": \"llama-3\"}}").into_boxed_str(),
+    )
+}
+
 /// Requests go to the first pool that a rule sends them to, by model, header or
 /// path; what none is for is a 404.
 #[tokio::test]
@@ -221,6 +229,7 @@ async fn rules_send_requests_to_pools() {
     for (path, tier, body, to) in [
         ("/v1/chat/completions", "", r#"{"stream": true, "model": "llama-3"}"#, Some("/v1/chat/completions")),
         ("/v1/chat/completions", "", r#"{"model": "gpt-5"}"#, Some("/hosted/v1/chat/completions")),
+        ("/v1/chat/completions", "", long_prompt(), Some("/v1/chat/completions")),
         ("/other", "gold", r#"{"model": "llama-3"}"#, Some("/hosted/other")),
         ("/v1/files/1", "", "{}", Some("/hosted/v1/files/1")),
         ("/v1/chat/completions", "", r#"{"model": "mistral"}"#, None),
@@ -246,7 +255,7 @@ async fn rules_send_requests_to_pools() {
     }
     let status = proxy.status().await;
     let of = |pool: usize, key: &str| status["pools"][pool][key].clone();
-    assert_eq!((of(0, "pool"), of(0, "cap"), of(0, "requests")), ("llama".into(), 2.into(), 1.into()));
+    assert_eq!((of(0, "pool"), of(0, "cap"), of(0, "requests")), ("llama".into(), 2.into(), 2.into()));
     // What is not measured passes.
     assert_eq!((of(1, "pool"), of(1, "cap"), of(1, "requests")), ("hosted".into(), 3.into(), 2.into()));
 }
@@ -330,7 +339,19 @@ fn a_bad_file_is_answered_with_line_key_and_mend() {
         (format!("{pool}quue_timeout = \"3s\""), 5, "quue_timeout", "expected one of"),
         (format!("{pool}tokenizer = [\"o2k\"]"), 5, "tokenizer", "give usage, events, o200k"),
         (format!("{pool}[pool.headers]\na = {{ env = \"NO_SUCH_NAME\" }}"), 6, "a", "set it before"),
-        (format!("{pool}[pool.headers]\na = {{ }}"), 6, "a", "give one of value, env and file"),
+        (format!("{pool}[pool.headers]\na = {{ }}"), 6, "a", "give one of { env = … }"),
+        (format!("{pool}[pool.headers]\na = \"Bearer sk-secret\""), 6, "a", "give one of { env = … }"),
+        (format!("{pool}headers = \"a: Bearer sk-secret\""), 2, "headers", "give [pool.headers]"),
+        (format!("{pool}[pool.headers]\nhost = {{ value = \"a\" }}"), 6, "host", "leave it out"),
+        (
+            format!("{pool}[pool.headers]\nA = {{ value = \"a\" }}\na = {{ value = \"a\" }}"),
+            7,
+            "a",
+            "leave one out",
+        ),
+        (format!("{pool}[pool.headers]\na = {{ env = \"TPS_EMPTY\" }}"), 6, "a", "fill the variable"),
+        (format!("{pool}[[pool.match]]\npath = \"v1/*\""), 2, "match", "begin it with / or *"),
+        (format!("{pool}queue_timeout = \"9000y\""), 5, "queue_timeout", "give a time such as"),
         (format!("{pool}{pool}"), 6, "pool a", "give each its own"),
         (format!("{pool}{}", pool.replace("\"a\"", "\"b\"")), 6, "pool b", "put it last"),
         (format!("{pool}ca = \"/nowhere.pem\""), 2, "ca", "give a file of certificates in PEM"),
@@ -338,12 +359,13 @@ fn a_bad_file_is_answered_with_line_key_and_mend() {
         ("[[pool".to_owned(), 1, "pool", "write it as the README has it"),
     ] {
         std::fs::write(&path, format!("admin = \"127.0.0.1:0\" # {}\n{config}", path.display())).unwrap();
-        let output = run(&format!("proxy --config {}", path.display()));
+        let output = tps("proxy --config").arg(&path).env("TPS_EMPTY", "").output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(2), "{config}: {said}");
         let begins = format!("tps: {}:{}: {key}", path.display(), line + 1);
         assert!(said.starts_with(&begins) && said.contains(mend), "{config}: {said}");
         assert_eq!(said.lines().count(), 1, "{said}");
+        assert!(!said.contains("secret"), "no key is said: {said}");
     }
     let said = String::from_utf8(run("proxy --config x.toml --cap 3").stderr).unwrap();
     assert!(said.contains("--config") && said.contains("--cap"), "{said}");
@@ -418,6 +440,35 @@ async fn a_slow_client_holds_no_slot_where_it_is_read_ahead_of() {
     let at = |name: &str| record[name].as_str().unwrap_or_else(|| panic!("{name}: {record}")).to_owned();
     assert!(at("released_at") < at("handed_over_at"));
     assert!(at("last_token_at") < at("last_token_handed_at"));
+}
+
+/// A client cannot have taken away what the proxy adds, by calling it a matter of its
+/// connection.
+#[tokio::test]
+async fn a_client_cannot_take_away_what_is_added() {
+    let upstream = Upstream::start().await;
+    let (proxy, _) = configured("added.toml", &TWO_POOLS.replace("URL", &upstream.url()));
+    let request = reqwest::Client::new().post(format!("{}/v1/x", proxy.clients)).body("{}");
+    let request = request.header("connection", "authorization, x-request-id, traceparent, x-tier");
+    request.header("x-tier", "gold").header("authorization", "Bearer mine").send().await.unwrap();
+    let head = upstream.heads().remove(0);
+    for there in ["authorization: bearer secret-of-the-key", "x-request-id: ", "traceparent: "] {
+        assert!(head.contains(there), "{there}: {head}");
+    }
+    assert!(!head.contains("x-tier"), "what is the client's own to take away is gone: {head}");
+}
+
+/// A proxy whose upstream is itself says so, and does not go round for ever.
+#[tokio::test]
+async fn a_loop_is_found() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let proxy = Proxy::of(&mut tps(&format!(
+        "proxy --upstream http://{address} --cap 100 --listen {address} --admin 127.0.0.1:0"
+    )));
+    let response = post(&proxy, "/v1/chat/completions", "{}").await;
+    assert_eq!(response.status(), 508);
 }
 
 /// Several pools share a log, which is cut by its size and opened anew on SIGUSR1; its

@@ -12,10 +12,14 @@ pub(crate) enum Upstream {
     Url(Uri),
 }
 
-/// A time that is longer than nothing.
+/// Longer than anything here takes.
+const LONGEST: Duration = Duration::from_secs(365 * 86_400);
+
+/// A time that is longer than nothing, and not longer than a year.
 pub(crate) fn time(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(time) if time.is_zero() => Err("it must be longer than nothing: give a time such as 30s".into()),
+        Ok(time) if time > LONGEST => Err("it is longer than a year: give a time such as 30s".into()),
         Ok(time) => Ok(time),
         Err(error) => Err(format!("{error}: give a time such as 30s or 250ms")),
     }

@@ -96,7 +96,7 @@ pub(crate) struct ProxyArgs {
     /// How long the first byte of a response's body may take, from the slot on [default: unbounded]
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Limits")]
     pub(crate) first_byte_timeout: Option<Duration>,
-    /// How long the upstream may be without a token from then on; comments and pings are none,
+    /// How long the upstream may take for each token after the first; comments and pings are none,
     /// and a slow client's time does not count [default: unbounded]
     #[arg(long, value_name = "TIME", value_parser = time, help_heading = "Limits")]
     pub(crate) token_timeout: Option<Duration>,

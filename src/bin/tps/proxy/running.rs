@@ -14,6 +14,7 @@ use super::config::{Config, PoolConfig};
 use super::pools::Pools;
 use super::routes::{Route, Routes};
 use super::tls::Certificate;
+use super::upstream::Connector;
 use crate::failure::Failure;
 use crate::tokenizers;
 use crate::values::Upstream;
@@ -52,15 +53,16 @@ impl Running {
         let builders =
             running.config.pools.iter().map(|pool| builder(&running.config, pool, &running.recent));
         let builders = builders.collect::<Result<Vec<_>, _>>()?;
+        let links = links(&running.config)?;
         running.log = running.config.log.as_deref().map(|path| log(path, &running.config)).transpose()?;
         let pools =
             builders.into_iter().map(|builder| running.build(builder)).collect::<Result<Vec<_>, _>>()?;
-        running.routes.replace(running.ways(&running.config, &pools)?);
+        running.routes.replace(running.ways(&running.config, links, &pools)?);
         running.pools.replace(pools);
         Ok(running)
     }
 
-    /// Where the first pool's requests go.
+    /// What it was made of.
     pub(super) fn config(&self) -> &Config {
         &self.config
     }
@@ -71,33 +73,31 @@ impl Running {
         self.config.can_become(&config)?;
         self.leaving.retain(|pool| !pool.is_closed());
         if let Some(pool) = config.pools.iter().find(|pool| self.is_leaving(&pool.name)) {
-            let why = "the pool that had this name has requests under way";
-            return Err(Failure::usage(
-                format!("{}name", pool.place),
-                why,
-                "reload again when they have ended",
-            ));
+            let why = "the pool that had this name has not ended yet";
+            return Err(Failure::usage(format!("{}name", pool.place), why, "reload again when it has"));
         }
         if self.engine.is_none() && config.pools.iter().any(|pool| pool.upstream == Upstream::Sim) {
             self.engine = Some(engine().await?);
         }
-        if let (Some(certificate), Some(files)) = (&self.certificate, &config.tls) {
-            certificate.reread(files)?;
-        }
+        // First all that may fail.
+        let certificate = config.tls.as_ref().map(Certificate::read).transpose()?;
+        let links = links(&config)?;
+        let known: Vec<_> = config.pools.iter().map(|pool| self.pools.get(&pool.name)).collect();
+        let new = config.pools.iter().zip(&known).filter(|(_, known)| known.is_none());
+        let new = new.map(|(pool, _)| builder(&config, pool, &self.recent)).collect::<Result<Vec<_>, _>>()?;
         if let (Some(token), Some(file)) = (token, &config.admin_token_file) {
             token.replace(file)?;
         }
-        let mut pools = Vec::new();
-        for pool in &config.pools {
-            pools.push(match self.pools.get(&pool.name) {
-                Some(pool) => pool,
-                None => self.build(builder(&config, pool, &self.recent)?)?,
-            });
+        if let (Some(certificate), Some(renewed)) = (&self.certificate, certificate) {
+            certificate.renew(&renewed);
         }
-        let ways = self.ways(&config, &pools)?;
+        let new = new.into_iter().map(|builder| self.build(builder)).collect::<Result<Vec<_>, _>>()?;
+        let mut new = new.into_iter();
+        let pools: Vec<_> = known.into_iter().filter_map(|known| known.or_else(|| new.next())).collect();
+        let ways = self.ways(&config, links, &pools)?;
         for (pool, to) in pools.iter().zip(&config.pools) {
             pool.set_cap(to.cap)
-                .map_err(|error| Failure::usage(format!("{}cap", to.place), error, "see the README"))?;
+                .map_err(|error| Failure::usage(format!("{}cap", to.place), error, "see --help"))?;
         }
         self.routes.replace(ways);
         for pool in self.pools.replace(pools) {
@@ -137,9 +137,9 @@ impl Running {
         builder.build().map_err(|error| Failure::usage("cap", error, "see --help"))
     }
 
-    fn ways(&self, config: &Config, pools: &[Pool]) -> Result<Vec<Route>, Failure> {
-        let ways = config.pools.iter().zip(pools);
-        ways.map(|(config, pool)| Route::new(config, pool, &self.base(config)?)).collect()
+    fn ways(&self, config: &Config, links: Vec<Connector>, pools: &[Pool]) -> Result<Vec<Route>, Failure> {
+        let ways = config.pools.iter().zip(links).zip(pools);
+        ways.map(|((config, link), pool)| Ok(Route::new(config, pool, &self.base(config)?, link))).collect()
     }
 
     /// Where a pool's requests go.
@@ -168,6 +168,11 @@ fn log(path: &Path, config: &Config) -> Result<RunLog, Failure> {
         None => log,
     };
     Ok(log.pools(config.pools.len()).on_failure(|error| eprintln!("tps: --log: {error}")))
+}
+
+/// What connects to each pool's upstream.
+fn links(config: &Config) -> Result<Vec<Connector>, Failure> {
+    config.pools.iter().map(|pool| pool.protocol.connector(pool.limits.connect, &pool.place)).collect()
 }
 
 async fn engine() -> Result<Engine, Failure> {

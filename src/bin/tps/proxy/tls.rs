@@ -22,10 +22,10 @@ impl Certificate {
         Ok(Self(Arc::new(RwLock::new(read(files)?))))
     }
 
-    /// Reads them again, for the connections to come.
-    pub(super) fn reread(&self, files: &Tls) -> Result<(), Failure> {
-        *self.0.write() = read(files)?;
-        Ok(())
+    /// Takes another one's place, for the connections to come.
+    pub(super) fn renew(&self, renewed: &Self) {
+        let renewed = renewed.0.read().clone();
+        *self.0.write() = renewed;
     }
 
     pub(super) fn acceptor(&self) -> TlsAcceptor {
@@ -45,10 +45,11 @@ fn read(files: &Tls) -> Result<Arc<ServerConfig>, Failure> {
     }
     let key = PrivateKeyDer::from_pem_file(&files.key)
         .map_err(|error| wrong("--tls-key", &files.key, error.to_string()))?;
-    let mut config = ServerConfig::builder()
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .map_err(|error| wrong("--tls-key", &files.key, error.to_string()))?;
+    let mut config =
+        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).map_err(|error| {
+            let thing = format!("--tls-key {}", files.key.display());
+            Failure::usage(thing, error, "give the key of that certificate")
+        })?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -14,6 +14,7 @@ use wildmatch::WildMatch;
 
 use super::admission::{self, Class, ClassTable};
 use super::headers::Source;
+use super::table::MaybeTable;
 use super::{Admission, Config, Headers, PoolConfig, Rule, Tls, place, value};
 use crate::args::UpstreamHttp;
 use crate::failure::Failure;
@@ -21,7 +22,7 @@ use crate::proxy::upstream::{Limits, Protocol};
 use crate::tokenizers::TokenizerArg;
 use crate::values::Upstream;
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default = "value::listen")]
@@ -51,7 +52,7 @@ struct TlsTable {
     key: PathBuf,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PoolTable {
     name: Spanned<String>,
@@ -79,7 +80,7 @@ struct PoolTable {
     upstream_http: UpstreamHttp,
     ca: Option<PathBuf>,
     #[serde(default)]
-    headers: BTreeMap<Spanned<String>, Source>,
+    headers: MaybeTable<BTreeMap<Spanned<String>, MaybeTable<Source>>>,
     tenant: Option<Spanned<String>>,
     #[serde(default, rename = "class")]
     classes: Vec<Spanned<ClassTable>>,
@@ -155,12 +156,20 @@ fn pool(text: &Text<'_>, table: PoolTable) -> Result<PoolConfig, Failure> {
         return Err(text.wrong(at, "name", "it is empty", "give the pool a name"));
     }
     let mut headers = Headers::default();
-    for (key, source) in &table.headers {
+    let MaybeTable::Table(sources) = &table.headers else {
+        return Err(text.wrong(
+            at,
+            "headers",
+            "they are no table",
+            "give [pool.headers] with a line for each",
+        ));
+    };
+    for (key, source) in sources {
         let name = text.header(key)?;
         let wrong = |(why, mend)| text.wrong(key.span().start, key.get_ref(), why, mend);
         headers.add(name, source).map_err(wrong)?;
     }
-    let rules = table.rules.into_iter().map(|rule| text.rule(rule)).collect::<Result<_, _>>()?;
+    let rules = table.rules.into_iter().map(|rule| text.rule(rule, at)).collect::<Result<_, _>>()?;
     let tenant = table.tenant.as_ref().map(|name| text.header(name)).transpose()?;
     let classes = table.classes.into_iter().map(|class| text.class(class)).collect::<Result<_, _>>()?;
     Ok(PoolConfig {
@@ -230,7 +239,10 @@ impl Text<'_> {
         })
     }
 
-    fn rule(&self, table: RuleTable) -> Result<Rule, Failure> {
+    fn rule(&self, table: RuleTable, at: usize) -> Result<Rule, Failure> {
+        if table.path.as_ref().is_some_and(|path| !path.starts_with(['/', '*'])) {
+            return Err(self.wrong(at, "match", "its path is none", "begin it with / or *"));
+        }
         let pattern = |text: String| WildMatch::new(&text);
         Ok(Rule {
             headers: self.patterns(&table.headers)?,

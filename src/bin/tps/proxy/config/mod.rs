@@ -5,6 +5,7 @@ mod file;
 mod headers;
 mod place;
 mod rules;
+mod table;
 mod value;
 
 use std::net::SocketAddr;

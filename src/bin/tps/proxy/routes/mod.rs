@@ -21,8 +21,7 @@ use tower_tps::wire::ErrorFormat;
 
 use super::config::{Admission, Headers, PoolConfig, Rule};
 use super::request_body::RequestBody;
-use super::upstream::{Forward, Kind, Limited, Timed, UpstreamBody, failed};
-use crate::failure::Failure;
+use super::upstream::{Connector, Forward, Kind, Limited, Timed, UpstreamBody, failed, take_in};
 
 /// The body of what is measured, or of what is not.
 pub(super) type Answer = Either<ResponseBody<Timed<UpstreamBody>>, UpstreamBody>;
@@ -48,20 +47,19 @@ pub(super) struct Route {
 
 impl Route {
     /// The way through `pool`, as it is configured, to `base`.
-    pub(super) fn new(config: &PoolConfig, pool: &Pool, base: &http::Uri) -> Result<Self, Failure> {
-        let connector = config.protocol.connector(config.limits.connect, &config.place)?;
+    pub(super) fn new(config: &PoolConfig, pool: &Pool, base: &http::Uri, connector: Connector) -> Self {
         let (idle, http2) = (config.protocol.idle(base), config.protocol.is_http2());
         let measured = pool.connector().layer(connector.clone());
         let measured = Limited::new(Forward::new(base.clone(), measured, idle, http2), config.limits);
         let measured = pool.layer().absorb(config.absorb).layer(measured);
         let past = Forward::new(base.clone(), connector, idle, http2);
-        Ok(Self {
+        Self {
             rules: config.rules.clone(),
             headers: config.headers.clone(),
             admission: config.admission.clone(),
             measured: Way::new(measured.map_response(|response: Response<_>| response.map(Either::Left))),
             past: Way::new(past.map_response(|response: Response<_>| response.map(Either::Right))),
-        })
+        }
     }
 
     /// Whether this request is for it, and goes through the pool.
@@ -104,17 +102,30 @@ impl Service<Request<RequestBody>> for Routes {
 
     fn call(&mut self, request: Request<RequestBody>) -> Answered {
         let routes = self.0.read().clone();
-        let (mut parts, body) = request.into_parts();
-        let asks_for_model = routes.iter().any(|route| route.rules.iter().any(Rule::needs_model));
-        let model = asks_for_model.then(|| model::of(body.held())).flatten();
-        let way = routes.iter().find_map(|route| Some((route, route.takes(&parts, model.as_deref())?)));
-        let Some((route, is_measured)) = way else {
-            let format = ErrorFormat::of_path(parts.uri.path());
-            let answer =
-                failed(Kind::NoPool, format, "no pool is for this path and model").map(Either::Right);
-            return Box::pin(std::future::ready(Ok(answer)));
-        };
-        origin::complete(&mut parts.headers);
-        route.send(Request::from_parts(parts, body), is_measured)
+        Box::pin(answer(routes, request))
     }
+}
+
+async fn answer(routes: Arc<[Route]>, request: Request<RequestBody>) -> Result<Response<Answer>, Infallible> {
+    let (mut parts, mut body) = request.into_parts();
+    let format = ErrorFormat::of_path(parts.uri.path());
+    let refused = |kind, why: &str| Ok(failed(kind, format, why).map(Either::Right));
+    let mut model = None;
+    if routes.iter().any(|route| route.rules.iter().any(Rule::needs_model)) {
+        model = model::of(body.held());
+        // It may stand at the end of a long prompt.
+        if model.is_none() {
+            if let Err(unread) = body.read_on().await {
+                return refused(unread.kind, &unread.why);
+            }
+            model = model::of(body.held());
+        }
+    }
+    let way = routes.iter().find_map(|route| Some((route, route.takes(&parts, model.as_deref())?)));
+    let Some((route, is_measured)) = way else {
+        return refused(Kind::NoPool, "no pool is for this path and model");
+    };
+    take_in(&mut parts.headers);
+    origin::complete(&mut parts.headers);
+    route.send(Request::from_parts(parts, body), is_measured).await
 }

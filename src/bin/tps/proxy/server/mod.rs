@@ -35,6 +35,9 @@ use super::upstream::{Hop, Kind, UpstreamBody, failed};
 /// How long a client may take for its TLS handshake, and for the head of a request.
 const HEAD: Duration = Duration::from_secs(30);
 
+/// How often a client in HTTP/2 is asked whether it is there, and how long it may take to say so.
+const PING: Duration = Duration::from_secs(30);
+
 /// How many streams one connection may have at once.
 const STREAMS: u32 = 1024;
 
@@ -127,7 +130,10 @@ where
             return Some(self.serve(stream, is_http2, Hop { client, is_tls: false }, stopping));
         };
         // Whoever fails in this is no client, and is told by TLS itself.
-        let stream = timeout(HEAD, certificate.acceptor().accept(stream)).await.ok()?.ok()?;
+        let stream = tokio::select! {
+            shaken = timeout(HEAD, certificate.acceptor().accept(stream)) => shaken.ok()?.ok()?,
+            () = stopped(stopping.clone()) => return None,
+        };
         let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
         Some(self.serve(stream, is_http2, Hop { client, is_tls: true }, stopping))
     }
@@ -148,7 +154,11 @@ where
         if is_http2 {
             let service = service_fn(move |request| Box::pin(self.clone().answer(request, hop, None)));
             let mut builder = http2::Builder::new(TokioExecutor::new());
-            builder.timer(TokioTimer::new()).max_concurrent_streams(STREAMS);
+            builder
+                .timer(TokioTimer::new())
+                .max_concurrent_streams(STREAMS)
+                .keep_alive_interval(PING)
+                .keep_alive_timeout(PING);
             let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
             Box::pin(async move {
                 tokio::select! {
@@ -186,14 +196,12 @@ where
     ) -> Result<Response<Body<B>>, Infallible> {
         let (mut parts, body) = request.into_parts();
         let format = ErrorFormat::of_path(parts.uri.path());
-        let refused = match RequestBody::read(body, self.max_request).await {
+        let Unread { kind, why } = match RequestBody::read(body, self.max_request).await {
             // Nobody has arrived until all this is right.
             _ if parts.method == Method::CONNECT => {
-                (Kind::Request, "CONNECT is for proxies that clients choose".into())
+                Unread::of(Kind::Request, "CONNECT is for proxies that clients choose")
             }
-            Err(Unread::Broken(error)) => (Kind::Request, error.to_string()),
-            Err(Unread::TooLarge) => (Kind::RequestTooLarge, "its body is too large".into()),
-            Err(Unread::Silent) => (Kind::RequestTimeout, "its body did not come in time".into()),
+            Err(unread) => unread,
             Ok(mut body) => {
                 parts.extensions.insert(hop);
                 let gone = body.gone();
@@ -211,7 +219,6 @@ where
                 return Ok(response.map(|body| UpToFault::new(Either::Left(body), connection)));
             }
         };
-        let (kind, why) = refused;
         Ok(failed(kind, format, &why).map(|body| UpToFault::new(Either::Right(body), connection)))
     }
 }

@@ -12,10 +12,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pin_project_lite::pin_project;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::{Sleep, sleep};
 
 use super::framing::{Framing, Stop};
 
@@ -24,6 +26,9 @@ const WRONG: &[u8] = b"\0\r\0\n\n";
 
 /// How much of later requests is kept. A client that has sent more is not seen to go.
 const MOST_HELD: usize = 64 * 1024;
+
+/// How long a client may take nothing of what is there for it.
+const SILENCE: Duration = Duration::from_secs(60);
 
 /// How much is read at once of them.
 const PIECE: usize = 4 * 1024;
@@ -42,7 +47,24 @@ pin_project! {
         // How many requests have been read to their end.
         requests: u64,
         handle: Handle,
+        // There while the client takes nothing.
+        silence: Option<Pin<Box<Sleep>>>,
     }
+}
+
+/// Fails where the client has taken nothing for too long: it would hold its slot for
+/// as long as it likes.
+fn taken(
+    silence: &mut Option<Pin<Box<Sleep>>>,
+    cx: &mut Context<'_>,
+    written: Poll<io::Result<usize>>,
+) -> Poll<io::Result<usize>> {
+    if written.is_ready() {
+        *silence = None;
+        return written;
+    }
+    ready!(silence.get_or_insert_with(|| Box::pin(sleep(SILENCE))).as_mut().poll(cx));
+    Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
 }
 
 /// Tells a [`Strict`] what it cannot see.
@@ -88,6 +110,7 @@ impl<S> Strict<S> {
             held: Vec::new(),
             requests: 0,
             handle: Handle::default(),
+            silence: None,
         }
     }
 
@@ -158,7 +181,9 @@ impl<S: AsyncRead> AsyncRead for Strict<S> {
 
 impl<S: AsyncWrite> AsyncWrite for Strict<S> {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write(cx, bytes)
+        let this = self.project();
+        let written = this.stream.poll_write(cx, bytes);
+        taken(this.silence, cx, written)
     }
 
     fn poll_write_vectored(
@@ -166,7 +191,9 @@ impl<S: AsyncWrite> AsyncWrite for Strict<S> {
         cx: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        self.project().stream.poll_write_vectored(cx, slices)
+        let this = self.project();
+        let written = this.stream.poll_write_vectored(cx, slices);
+        taken(this.silence, cx, written)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -21,6 +21,9 @@ use super::Protocol;
 use crate::args::UpstreamHttp;
 use crate::failure::Failure;
 
+/// After how long a silent connection is asked by TCP whether it is there.
+const KEEPALIVE: Duration = Duration::from_secs(60);
+
 /// It gives up after the time for connecting.
 pub(crate) type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<TcpStream>>, BoxError>;
 
@@ -28,6 +31,8 @@ pub(crate) type Connector = BoxCloneSyncService<Uri, MaybeHttpsStream<TokioIo<Tc
 pub(crate) fn plain() -> HttpConnector {
     let mut connector = HttpConnector::new();
     connector.set_nodelay(true);
+    // One that has vanished without a word is found out in the end.
+    connector.set_keepalive(Some(KEEPALIVE));
     connector
 }
 

@@ -16,8 +16,12 @@ pub(crate) enum Kind {
     Request,
     /// Its body is larger than is allowed.
     RequestTooLarge,
+    /// There is no memory to keep it in while it waits.
+    NoRoom,
     /// Its body did not come.
     RequestTimeout,
+    /// It has come through here too often.
+    Loop,
     /// No pool is for it.
     NoPool,
     /// The upstream cannot be connected to.
@@ -39,7 +43,9 @@ impl Kind {
         match self {
             Self::Request => "request",
             Self::RequestTooLarge => "request_too_large",
+            Self::NoRoom => "no_room",
             Self::RequestTimeout => "request_body_timeout",
+            Self::Loop => "loop",
             Self::NoPool => "no_pool",
             Self::Connect => "connect",
             Self::ConnectTimeout => "connect_timeout",
@@ -54,7 +60,9 @@ impl Kind {
         match self {
             Self::Request => StatusCode::BAD_REQUEST,
             Self::RequestTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            Self::NoRoom => StatusCode::SERVICE_UNAVAILABLE,
             Self::RequestTimeout => StatusCode::REQUEST_TIMEOUT,
+            Self::Loop => StatusCode::LOOP_DETECTED,
             Self::NoPool => StatusCode::NOT_FOUND,
             Self::Connect | Self::Upstream => StatusCode::BAD_GATEWAY,
             Self::ConnectTimeout | Self::FirstByteTimeout | Self::TokenTimeout | Self::WholeTimeout => {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::uri::{PathAndQuery, Scheme, Uri};
 use http::{HeaderMap, Request, Response, StatusCode, Version};
 use http_body::Body;
-use http_body_util::{Either, Full, LengthLimitError};
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::Connect;
@@ -25,6 +25,9 @@ use crate::proxy::request_body::{BrokenOff, RequestBody};
 
 /// The upstream's body, or that of a failure to ask it.
 pub(crate) type UpstreamBody = Either<Incoming, Full<Bytes>>;
+
+/// How many proxies such as this one a request may have come through: more are a loop.
+const MOST_PASSES: usize = 4;
 
 /// Sends requests to the upstream.
 pub(crate) struct Forward<C, B = RequestBody> {
@@ -94,6 +97,10 @@ where
                 return Box::pin(std::future::ready(Ok(response)));
             }
         };
+        if headers::passes(request.headers()) >= MOST_PASSES {
+            let response = failed(Kind::Loop, format, "it has come through here before");
+            return Box::pin(std::future::ready(Ok(response)));
+        }
         let tunnel = tunnel::asked_for(&mut request);
         headers::request(&mut request, tunnel.is_some());
         *request.uri_mut() = target;
@@ -133,12 +140,7 @@ fn kind(error: &hyper_util::client::legacy::Error) -> Kind {
         let is_late = cause::<Elapsed>(error).is_some();
         return if is_late { Kind::ConnectTimeout } else { Kind::Connect };
     }
-    match cause::<BrokenOff>(error) {
-        None => Kind::Upstream,
-        Some(_) if cause::<LengthLimitError>(error).is_some() => Kind::RequestTooLarge,
-        Some(broken_off) if broken_off.is_by_silence() => Kind::RequestTimeout,
-        Some(_) => Kind::Request,
-    }
+    cause::<BrokenOff>(error).map_or(Kind::Upstream, BrokenOff::kind)
 }
 
 /// What an error was caused by, if by this.

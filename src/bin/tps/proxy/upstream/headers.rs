@@ -52,6 +52,29 @@ pub(super) fn response(headers: &mut HeaderMap, version: Version, upgrade: bool)
     append(headers, header::VIA, via(version));
 }
 
+/// Removes what a client names as of its connection alone, but for the change of
+/// protocol: before anything is added that it must not name.
+pub(crate) fn take_in(headers: &mut HeaderMap) {
+    let protocol = headers.get(header::UPGRADE).cloned();
+    let names = |value: &HeaderValue| {
+        value
+            .to_str()
+            .is_ok_and(|text| text.split(',').any(|name| name.trim().eq_ignore_ascii_case("upgrade")))
+    };
+    let upgrades = headers.get_all(header::CONNECTION).iter().any(names);
+    strip(headers);
+    if let (true, Some(protocol)) = (upgrades, protocol) {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol);
+    }
+}
+
+/// How often a request has been passed on by a proxy such as this one.
+pub(super) fn passes(headers: &HeaderMap) -> usize {
+    let ours = |value: &HeaderValue| value.to_str().map_or(0, |text| text.matches(" tps").count());
+    headers.get_all(header::VIA).iter().map(ours).sum()
+}
+
 /// Removes what concerns one connection only (RFC 9110, section 7.6.1).
 fn strip(headers: &mut HeaderMap) {
     let named: Vec<HeaderName> = headers

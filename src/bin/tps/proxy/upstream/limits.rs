@@ -31,7 +31,7 @@ pub(crate) struct Limits {
     pub(crate) connect: Duration,
     /// From the slot to the first byte of the response's body.
     pub(crate) first_byte: Option<Duration>,
-    /// Waiting on the upstream without a token, from that byte on.
+    /// Waiting on the upstream for a token, from the first one on.
     pub(crate) token: Option<Duration>,
     /// From the slot to the end.
     pub(crate) request: Option<Duration>,
@@ -61,8 +61,8 @@ struct Clock {
     first_byte: Option<Instant>,
     token: Option<Duration>,
     request: Option<Instant>,
-    /// When the first byte was there.
-    began_at: Option<Instant>,
+    /// Whether the first byte was there.
+    has_begun: bool,
 }
 
 /// Why a body came to no end.
@@ -162,7 +162,7 @@ impl Clock {
             return None;
         }
         let (timer, in_flight) = (Box::pin(sleep_until(now)), in_flight.clone());
-        let mut clock = Self { timer, in_flight, first_byte, token: limits.token, request, began_at: None };
+        let mut clock = Self { timer, in_flight, first_byte, token: limits.token, request, has_begun: false };
         clock.set(first_byte);
         Some(Box::new(clock))
     }
@@ -175,10 +175,8 @@ impl Clock {
 
     /// A byte of the body is there.
     fn byte(&mut self) {
-        if self.began_at.is_none() {
-            let now = Instant::now();
-            self.began_at = Some(now);
-            self.set(self.token.and_then(|limit| now.checked_add(limit)));
+        if !std::mem::replace(&mut self.has_begun, true) {
+            self.set(self.token.and_then(|limit| Instant::now().checked_add(limit)));
         }
     }
 
@@ -191,14 +189,15 @@ impl Clock {
             if is_over(self.request) {
                 return Poll::Ready(Kind::WholeTimeout);
             }
-            let Some(began_at) = self.began_at else {
+            if !self.has_begun {
                 if is_over(self.first_byte) {
                     return Poll::Ready(Kind::FirstByteTimeout);
                 }
                 self.set(self.first_byte);
                 continue;
-            };
-            let silence = self.in_flight.silence().unwrap_or(now - began_at);
+            }
+            // Until a token is there, it is the other limits' to say how long it may take.
+            let silence = self.in_flight.silence().unwrap_or_default();
             let left = self.token.map(|limit| limit.saturating_sub(silence));
             if left == Some(Duration::ZERO) {
                 return Poll::Ready(Kind::TokenTimeout);

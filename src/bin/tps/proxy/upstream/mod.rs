@@ -16,7 +16,7 @@ use http::uri::Scheme;
 pub(crate) use self::connector::{Connector, plain};
 pub(crate) use self::failure::{Kind, failed};
 pub(crate) use self::forward::{Forward, UpstreamBody};
-pub(crate) use self::headers::Hop;
+pub(crate) use self::headers::{Hop, take_in};
 pub(crate) use self::limits::{Limited, Limits, Timed};
 use crate::args::UpstreamHttp;
 use crate::failure::Failure;

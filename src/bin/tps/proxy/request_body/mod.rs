@@ -4,19 +4,25 @@
 //! up to a bound, the connection is free to show a hang-up, and a request that
 //! is abandoned in the queue leaves it at once.
 
-use std::error::Error;
-use std::fmt;
+mod rest;
+mod room;
+
+use std::future::poll_fn;
 use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame, SizeHint};
-use http_body_util::{BodyExt, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::oneshot;
-use tokio::time::{Sleep, sleep, timeout};
-use tower::BoxError;
+use tokio::time::timeout;
+
+pub(crate) use self::rest::BrokenOff;
+use self::rest::Rest;
+use self::room::Room;
+use super::upstream::Kind;
 
 /// How much is read beforehand. What is longer goes on from the connection.
 const MOST_HELD: usize = 1024 * 1024;
@@ -28,110 +34,61 @@ const SILENCE: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub(crate) struct RequestBody {
     held: Bytes,
+    room: Room,
     rest: Option<Rest>,
 }
 
-/// What comes from the connection, and how long it may keep us waiting.
+/// Why a body is not there: what the answer is to call it, and why.
 #[derive(Debug)]
-struct Rest {
-    body: Limited<Incoming>,
-    /// Who is told that the client is gone; there until then.
-    gone: Option<oneshot::Sender<()>>,
-    /// There while it does.
-    silence: Option<Pin<Box<Sleep>>>,
-}
-
-/// Why the beginning of a body is not there.
-#[derive(Debug)]
-pub(super) enum Unread {
-    /// It breaks off, or is none.
-    Broken(hyper::Error),
-    /// It is larger than is allowed.
-    TooLarge,
-    /// Its client has fallen silent.
-    Silent,
-}
-
-/// Why the rest of a body did not come. To be told from what fails upstream.
-#[derive(Debug)]
-pub(crate) struct BrokenOff(BoxError);
-
-/// Its client has sent nothing for too long.
-#[derive(Debug)]
-struct Silence;
-
-impl BrokenOff {
-    /// Whether its client has sent nothing for too long.
-    pub(super) fn is_by_silence(&self) -> bool {
-        self.0.is::<Silence>()
-    }
-}
-
-impl Rest {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, BrokenOff>>> {
-        if let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(cx) {
-            self.silence = None;
-            let error = frame.as_ref().and_then(|frame| frame.as_ref().err()?.downcast_ref());
-            let breaks_off = error.is_some_and(|error: &hyper::Error| !error.is_parse());
-            // Where the whole connection is dropped, the body just stops.
-            let stops_short = frame.is_none() && self.body.size_hint().lower() > 0;
-            if breaks_off || stops_short {
-                // Who is told drops the call, and this with it.
-                let _ = self.gone.take().map(|gone| gone.send(()));
-                return Poll::Pending;
-            }
-            return Poll::Ready(frame.map(|frame| frame.map_err(BrokenOff)));
-        }
-        ready!(self.silence.get_or_insert_with(|| Box::pin(sleep(SILENCE))).as_mut().poll(cx));
-        Poll::Ready(Some(Err(BrokenOff(Silence.into()))))
-    }
-}
-
-impl fmt::Display for Silence {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("its body did not come in time")
-    }
-}
-
-impl Error for Silence {}
-
-impl fmt::Display for BrokenOff {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Error for BrokenOff {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&*self.0)
-    }
+pub(super) struct Unread {
+    pub(super) kind: Kind,
+    pub(super) why: String,
 }
 
 impl RequestBody {
     /// Reads a body to its end, or to the bound. It may have `most` bytes in all.
     pub(super) async fn read(mut body: Incoming, most: u64) -> Result<Self, Unread> {
         if body.size_hint().lower() > most {
-            return Err(Unread::TooLarge);
+            return Err(Unread::too_large());
         }
-        let mut held = BytesMut::new();
+        let (mut held, mut room) = (BytesMut::new(), Room::default());
         while held.len() < MOST_HELD {
-            let Ok(frame) = timeout(SILENCE, body.frame()).await else { return Err(Unread::Silent) };
-            let Some(frame) = frame else {
-                return Ok(Self { held: held.freeze(), rest: None });
+            let Ok(frame) = timeout(SILENCE, body.frame()).await else {
+                return Err(Unread::of(Kind::RequestTimeout, "its body did not come in time"));
             };
+            let Some(frame) = frame else {
+                return Ok(Self { held: held.freeze(), room, rest: None });
+            };
+            let frame = frame.map_err(|error| Unread::of(Kind::Request, &error.to_string()))?;
             // Trailers of a request are for the hop that they came on.
-            if let Ok(data) = frame.map_err(Unread::Broken)?.into_data() {
-                held.extend_from_slice(&data);
+            let Ok(data) = frame.into_data() else { continue };
+            if (held.len() + data.len()) as u64 > most {
+                return Err(Unread::too_large());
             }
-            if held.len() as u64 > most {
-                return Err(Unread::TooLarge);
+            if !room.grows_to(held.len() + data.len()) {
+                return Err(Unread::no_room());
             }
+            held.extend_from_slice(&data);
         }
         let left = usize::try_from(most - held.len() as u64).unwrap_or(usize::MAX);
-        Ok(Self {
-            held: held.freeze(),
-            rest: Some(Rest { body: Limited::new(body, left), gone: None, silence: None }),
-        })
+        Ok(Self { held: held.freeze(), room, rest: Some(Rest::new(body, left)) })
+    }
+
+    /// Reads the rest of it too.
+    pub(super) async fn read_on(&mut self) -> Result<(), Unread> {
+        let Some(rest) = &mut self.rest else { return Ok(()) };
+        let mut held = BytesMut::from(std::mem::take(&mut self.held));
+        while let Some(frame) = poll_fn(|cx| rest.poll_frame(cx)).await {
+            let frame = frame.map_err(|error| Unread::of(error.kind(), &error.to_string()))?;
+            let Ok(data) = frame.into_data() else { continue };
+            if !self.room.grows_to(held.len() + data.len()) {
+                return Err(Unread::no_room());
+            }
+            held.extend_from_slice(&data);
+        }
+        self.held = held.freeze();
+        self.rest = None;
+        Ok(())
     }
 
     /// Waits until the client is found to be gone in the middle of its body. The server
@@ -159,6 +116,20 @@ impl RequestBody {
     }
 }
 
+impl Unread {
+    pub(super) fn of(kind: Kind, why: &str) -> Self {
+        Self { kind, why: why.to_owned() }
+    }
+
+    fn too_large() -> Self {
+        Self::of(Kind::RequestTooLarge, "its body is too large")
+    }
+
+    fn no_room() -> Self {
+        Self::of(Kind::NoRoom, "so much waits that there is no room for it")
+    }
+}
+
 impl Body for RequestBody {
     type Data = Bytes;
     type Error = BrokenOff;
@@ -171,6 +142,8 @@ impl Body for RequestBody {
         if !held.is_empty() {
             return Poll::Ready(Some(Ok(Frame::data(held))));
         }
+        // It is the upstream's now.
+        self.room = Room::default();
         match &mut self.rest {
             Some(rest) => rest.poll_frame(cx),
             None => Poll::Ready(None),
