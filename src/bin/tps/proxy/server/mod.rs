@@ -150,7 +150,6 @@ where
         hop: Hop,
         stopping: watch::Receiver<bool>,
     ) -> Served {
-        // How a connection ends is its client's to see; the records have the rest.
         if is_http2 {
             let service = service_fn(move |request| Box::pin(self.clone().answer(request, hop, None)));
             let mut builder = http2::Builder::new(TokioExecutor::new());
@@ -159,14 +158,8 @@ where
                 .max_concurrent_streams(STREAMS)
                 .keep_alive_interval(PING)
                 .keep_alive_timeout(PING);
-            let mut connection = Box::pin(builder.serve_connection(TokioIo::new(stream), service));
-            Box::pin(async move {
-                tokio::select! {
-                    _ = connection.as_mut() => return,
-                    () = stopped(stopping) => connection.as_mut().graceful_shutdown(),
-                }
-                let _ = connection.await;
-            })
+            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            Box::pin(until_stopped(connection, stopping, http2::Connection::graceful_shutdown))
         } else {
             let stream = Strict::new(stream);
             let handle = stream.handle();
@@ -176,14 +169,7 @@ where
             let mut builder = http1::Builder::new();
             builder.timer(TokioTimer::new()).header_read_timeout(HEAD);
             let connection = builder.serve_connection(TokioIo::new(stream), service).with_upgrades();
-            let mut connection = Box::pin(connection);
-            Box::pin(async move {
-                tokio::select! {
-                    _ = connection.as_mut() => return,
-                    () = stopped(stopping) => connection.as_mut().graceful_shutdown(),
-                }
-                let _ = connection.await;
-            })
+            Box::pin(until_stopped(connection, stopping, http1::UpgradeableConnection::graceful_shutdown))
         }
     }
 
@@ -231,6 +217,21 @@ impl Connections {
         let _ = timeout(limit, async { while self.open.join_next().await.is_some() {} }).await;
         self.open.shutdown().await;
     }
+}
+
+/// Serves a connection to its end, which comes sooner once no more requests are taken.
+async fn until_stopped<C: Future>(
+    connection: C,
+    stopping: watch::Receiver<bool>,
+    shut_down: fn(Pin<&mut C>),
+) {
+    let mut connection = Box::pin(connection);
+    tokio::select! {
+        _ = connection.as_mut() => return,
+        () = stopped(stopping) => shut_down(connection.as_mut()),
+    }
+    // How a connection ends is its client's to see; the records have the rest.
+    let _ = connection.await;
 }
 
 /// Waits until no more requests are taken.
