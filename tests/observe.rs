@@ -8,10 +8,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use futures_util::{StreamExt, stream};
 use http::{Request, Response};
-use http_body::Frame;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, Full};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder};
 use serde_json::Value;
 use tokio::time::sleep;
@@ -26,11 +24,11 @@ use tower_tps::tokens::{Counter, Tokenizer, Tokens};
 
 #[path = "support/integrals.rs"]
 mod integrals;
+#[path = "support/traffic.rs"]
+mod traffic;
 
 use self::integrals::{Change, Integrals, recompute};
-
-const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
-const DONE: &str = "data: [DONE]\n\n";
+use self::traffic::run;
 
 /// A file of its own under the target directory.
 fn file(name: &str) -> PathBuf {
@@ -43,52 +41,16 @@ fn file(name: &str) -> PathBuf {
 /// queue, some are refused, the cap moves, a backlog is declared, a retry waits.
 async fn traffic(builder: Builder) -> Pool {
     let pool = builder.cap(2).max_queue(6).build().unwrap();
-    let upstream = service_fn(|_: Request<()>| async {
-        let frames = [EVENT, EVENT, DONE].map(|text| Bytes::from_static(text.as_bytes()));
-        let frames = stream::iter(frames).then(|bytes| async move {
-            sleep(Duration::from_millis(33)).await;
-            Ok::<_, Infallible>(Frame::data(bytes))
-        });
-        let response = Response::builder().header("content-type", "text/event-stream");
-        Ok::<_, Infallible>(response.body(Box::pin(StreamBody::new(frames))).unwrap())
+    let requests = (0..12).map(|index| {
+        let request = Request::builder()
+            .header("x-request-id", format!("r-\"{index}\""))
+            .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
+            .body(())
+            .unwrap();
+        (Duration::ZERO, request, Duration::from_millis(if index == 5 { 10 } else { 100_000 }))
     });
-    let metered = pool.layer().layer(upstream);
-    let requests: Vec<_> = (0..12)
-        .map(|index| {
-            let request = Request::builder()
-                .header("x-request-id", format!("r-\"{index}\""))
-                .header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01")
-                .body(())
-                .unwrap();
-            let call = metered.clone().oneshot(request);
-            tokio::spawn(async move {
-                let limit = Duration::from_millis(if index == 5 { 10 } else { 100_000 });
-                let response = tokio::time::timeout(limit, call).await;
-                if let Ok(Ok(response)) = response {
-                    let _ = response.into_body().collect().await;
-                }
-            })
-        })
-        .collect();
-    let mut backlog = pool.backlog(3);
-    sleep(Duration::from_millis(20)).await;
-    pool.set_cap(5).unwrap();
-    let backoff = pool.backoff();
-    sleep(Duration::from_millis(200)).await;
-    backlog.take(2);
-    pool.set_cap(1).unwrap();
-    drop(backoff);
-    for request in requests {
-        request.await.unwrap();
-    }
-    sleep(Duration::from_millis(50)).await;
-    drop(backlog);
+    traffic::traffic(&pool, requests).await;
     pool
-}
-
-fn run<F: Future>(future: F) -> F::Output {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_time().start_paused(true).build().unwrap().block_on(future)
 }
 
 fn lines(path: &PathBuf) -> Vec<Value> {

@@ -24,6 +24,8 @@ mod random;
 mod reply;
 #[path = "proxy_faults/smuggling.rs"]
 mod smuggling;
+#[path = "support/tps.rs"]
+mod tps;
 #[path = "proxy_faults/upstream.rs"]
 mod upstream;
 #[path = "proxy_faults/wire.rs"]

@@ -3,21 +3,14 @@
 #![cfg(feature = "analysis")]
 
 use std::collections::BTreeSet;
-use std::convert::Infallible;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
-use futures_util::{StreamExt, stream};
-use http::{Request, Response};
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http::Request;
 use proptest::prelude::*;
 use serde_json::Value;
-use tokio::time::sleep;
-use tower::{Layer, ServiceExt, service_fn};
 use tower_tps::Pool;
 use tower_tps::analysis::{LeftOut, Logs, Run, Summary};
 use tower_tps::clock::Instant;
@@ -27,11 +20,11 @@ use tower_tps::pool::Builder;
 #[path = "support/integrals.rs"]
 #[allow(dead_code, reason = "what the meter says is not asked here")]
 mod integrals;
+#[path = "support/traffic.rs"]
+mod traffic;
 
 use self::integrals::{Change, Integrals, recompute};
-
-const EVENT: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n";
-const DONE: &str = "data: [DONE]\n\n";
+use self::traffic::run;
 
 /// An empty directory of its own under the target directory, and a log's name in it.
 fn directory(name: &str) -> (PathBuf, PathBuf) {
@@ -50,46 +43,11 @@ fn pool(name: &str, logs: &[&RunLog]) -> Pool {
 /// Streams of 100 ms through a pool: some give up in the queue, some are refused, the
 /// cap moves, a backlog is declared, a retry waits.
 async fn traffic(pool: &Pool, requests: u64) {
-    let upstream = service_fn(|_: Request<()>| async {
-        let frames = [EVENT, EVENT, DONE].map(|text| Bytes::from_static(text.as_bytes()));
-        let frames = stream::iter(frames).then(|bytes| async move {
-            sleep(Duration::from_millis(33)).await;
-            Ok::<_, Infallible>(Frame::data(bytes))
-        });
-        let response = Response::builder().header("content-type", "text/event-stream");
-        Ok::<_, Infallible>(response.body(Box::pin(StreamBody::new(frames))).unwrap())
-    });
-    let metered = pool.layer().layer(upstream);
     let send = |index: u64| {
-        let call = metered.clone();
-        tokio::spawn(async move {
-            sleep(Duration::from_millis(17 * index)).await;
-            let limit = Duration::from_millis(if index % 6 == 5 { 10 } else { 100_000 });
-            let response = tokio::time::timeout(limit, call.oneshot(Request::new(()))).await;
-            if let Ok(Ok(response)) = response {
-                let _ = response.into_body().collect().await;
-            }
-        })
+        let limit = Duration::from_millis(if index % 6 == 5 { 10 } else { 100_000 });
+        (Duration::from_millis(17 * index), Request::new(()), limit)
     };
-    let requests: Vec<_> = (0..requests).map(send).collect();
-    let mut backlog = pool.backlog(3);
-    sleep(Duration::from_millis(20)).await;
-    pool.set_cap(5).unwrap();
-    let backoff = pool.backoff();
-    sleep(Duration::from_millis(200)).await;
-    backlog.take(2);
-    pool.set_cap(1).unwrap();
-    drop(backoff);
-    for request in requests {
-        request.await.unwrap();
-    }
-    sleep(Duration::from_millis(50)).await;
-    drop(backlog);
-}
-
-fn run<F: Future>(future: F) -> F::Output {
-    let mut builder = tokio::runtime::Builder::new_current_thread();
-    builder.enable_time().start_paused(true).build().unwrap().block_on(future)
+    traffic::traffic(pool, (0..requests).map(send)).await;
 }
 
 /// The log's files, the kept ones first and in their order.

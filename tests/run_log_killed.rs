@@ -2,42 +2,22 @@
 #![cfg(feature = "cli")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use serde_json::Value;
 
+#[path = "support/tps.rs"]
+mod tps;
+
+use self::tps::{Proxy, file, tps};
+
 const STREAM: &str = r#"{"messages":[{"content":"a b"}],"stream":true,"max_tokens":4}"#;
 
-/// A proxy before the simulated engine, and its address.
-fn proxy(log: &Path) -> (Child, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tps"))
-        .args([
-            "proxy",
-            "--upstream",
-            "sim",
-            "--cap",
-            "8",
-            "--listen",
-            "127.0.0.1:0",
-            "--admin",
-            "127.0.0.1:0",
-        ])
-        .arg("--log")
-        .arg(log)
-        .stdin(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(child.stderr.take().unwrap()).lines();
-    let line = said.next().unwrap().unwrap();
-    let address = line.strip_prefix("tps: ").unwrap().split(' ').next().unwrap().to_owned();
-    // What it says later is read to the end, so that it never waits for it.
-    std::thread::spawn(move || said.for_each(drop));
-    (child, address)
+/// A proxy before the simulated engine.
+fn proxy(log: &Path) -> Proxy {
+    Proxy::start("sim", &format!("--cap 8 --log {}", log.display()))
 }
 
 /// What was answered to the end, and when its client had it.
@@ -62,13 +42,13 @@ async fn ask(address: String, caller: u32, answered: Answered) {
 /// own, and both runs are read.
 #[test]
 fn a_kill_loses_no_more_than_a_second() {
-    let log = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("killed.jsonl");
-    let _ = std::fs::remove_file(&log);
+    let log = file("killed.jsonl");
     let answered = Answered::default();
     let killed_at = tokio::runtime::Runtime::new().unwrap().block_on(async {
-        let (mut child, address) = proxy(&log);
-        let callers: Vec<_> =
-            (0..32).map(|caller| tokio::spawn(ask(address.clone(), caller, answered.clone()))).collect();
+        let mut proxy = proxy(&log);
+        let callers: Vec<_> = (0..32)
+            .map(|caller| tokio::spawn(ask(proxy.clients.clone(), caller, answered.clone())))
+            .collect();
         // Until some are older than what may be lost.
         let is_enough = || {
             let second = Duration::from_secs(1);
@@ -80,8 +60,8 @@ fn a_kill_loses_no_more_than_a_second() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
         let killed_at = SystemTime::now();
-        child.kill().unwrap();
-        child.wait().unwrap();
+        proxy.signal("-KILL");
+        proxy.wait();
         for caller in callers {
             caller.await.unwrap();
         }
@@ -108,11 +88,8 @@ fn a_kill_loses_no_more_than_a_second() {
     }
     std::fs::write(&log, &torn).unwrap();
 
-    let (mut child, _) = proxy(&log);
-    let terminated = Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
-    assert!(terminated.success() && child.wait().unwrap().success());
-    let report =
-        Command::new(env!("CARGO_BIN_EXE_tps")).args(["report", "--json"]).arg(&log).output().unwrap();
+    assert!(proxy(&log).terminate().success());
+    let report = tps("report --json").arg(&log).output().unwrap();
     assert!(report.status.success());
     let report: Value = serde_json::from_slice(&report.stdout).unwrap();
     let ends: Vec<_> = report["runs"].as_array().unwrap().iter().map(|run| &run["has_end"]).collect();

@@ -24,16 +24,11 @@ pub(super) fn request<B>(request: &mut Request<B>, upgrade: bool) {
     let hop = request.extensions().get::<Hop>().copied();
     let (version, host) = (request.version(), host(request));
     let headers = request.headers_mut();
-    let protocol = headers.get(header::UPGRADE).cloned().filter(|_| upgrade);
-    strip(headers);
+    strip(headers, upgrade);
     // It was answered here, by asking for the body.
     headers.remove(header::EXPECT);
     // The client sets it anew from the address.
     headers.remove(header::HOST);
-    if let Some(protocol) = protocol {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, protocol);
-    }
     append(headers, header::VIA, via(version));
     if let Some(hop) = hop {
         forwarded(headers, hop, host);
@@ -43,30 +38,20 @@ pub(super) fn request<B>(request: &mut Request<B>, upgrade: bool) {
 /// Makes a response's headers those of the connection to the client. `upgrade` is
 /// whether the connection changes its protocol.
 pub(super) fn response(headers: &mut HeaderMap, version: Version, upgrade: bool) {
-    let protocol = headers.get(header::UPGRADE).cloned().filter(|_| upgrade);
-    strip(headers);
-    if let Some(protocol) = protocol {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, protocol);
-    }
+    strip(headers, upgrade);
     append(headers, header::VIA, via(version));
 }
 
 /// Removes what a client names as of its connection alone, but for the change of
 /// protocol: before anything is added that it must not name.
 pub(crate) fn take_in(headers: &mut HeaderMap) {
-    let protocol = headers.get(header::UPGRADE).cloned();
     let names = |value: &HeaderValue| {
         value
             .to_str()
             .is_ok_and(|text| text.split(',').any(|name| name.trim().eq_ignore_ascii_case("upgrade")))
     };
     let upgrades = headers.get_all(header::CONNECTION).iter().any(names);
-    strip(headers);
-    if let (true, Some(protocol)) = (upgrades, protocol) {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-        headers.insert(header::UPGRADE, protocol);
-    }
+    strip(headers, upgrades);
 }
 
 /// How often a request has been passed on by a proxy such as this one.
@@ -75,8 +60,10 @@ pub(super) fn passes(headers: &HeaderMap) -> usize {
     headers.get_all(header::VIA).iter().map(ours).sum()
 }
 
-/// Removes what concerns one connection only (RFC 9110, section 7.6.1).
-fn strip(headers: &mut HeaderMap) {
+/// Removes what concerns one connection only (RFC 9110, section 7.6.1), but for the
+/// protocol to change to, if `upgrade` is so.
+fn strip(headers: &mut HeaderMap, upgrade: bool) {
+    let protocol = headers.get(header::UPGRADE).cloned().filter(|_| upgrade);
     let named: Vec<HeaderName> = headers
         .get_all(header::CONNECTION)
         .iter()
@@ -96,6 +83,10 @@ fn strip(headers: &mut HeaderMap) {
     ];
     for name in named.into_iter().chain(always) {
         headers.remove(name);
+    }
+    if let Some(protocol) = protocol {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
+        headers.insert(header::UPGRADE, protocol);
     }
 }
 
